@@ -1,0 +1,425 @@
+//! Who somebody is: the pair `(iss, sub)` and the facts known about it.
+//!
+//! People are compared and bound by their [`IdentityKey`] and by nothing else: a username can be
+//! given to somebody else tomorrow, a `sub` cannot. Usernames, e-mail addresses and the other
+//! attributes of an [`Identity`] are for display and look-up.
+//!
+//! A fact (groups, tenant, rank, enabled, scopes, login) is known or unknown, and unknown is `None`:
+//! a policy that needs an unknown fact denies. An empty list of groups is a fact, too.
+//!
+//! `Debug` shows the key and the facts, never the attributes: they may be personal data.
+//!
+//! ```
+//! use tower_impersonate::Identity;
+//!
+//! let alice = Identity::new("https://issuer.example.com", "alice-sub")
+//!     .with_username("alice")
+//!     .with_groups(["customers"]);
+//! assert_eq!(alice.key().subject(), "alice-sub");
+//! assert!(alice.groups().is_some_and(|groups| groups.contains("customers")));
+//! assert_eq!(alice.enabled(), None, "nobody said");
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::time::Timestamp;
+
+/// What people are compared by: issuer and subject, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IdentityKey {
+    issuer: Arc<str>,
+    subject: Arc<str>,
+}
+
+impl IdentityKey {
+    /// The key of `subject` at `issuer`.
+    pub fn new(issuer: impl Into<Arc<str>>, subject: impl Into<Arc<str>>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            subject: subject.into(),
+        }
+    }
+
+    /// The issuer, as its configuration spells it.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The `sub` at that issuer.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    pub(crate) fn shared_issuer(&self) -> Arc<str> {
+        Arc::clone(&self.issuer)
+    }
+}
+
+/// One person or app client, as data; whether it is actor, target or principal is said elsewhere.
+///
+/// Cheap to clone.
+#[derive(Clone, PartialEq)]
+pub struct Identity(Arc<Data>);
+
+#[derive(Clone, PartialEq)]
+struct Data {
+    key: IdentityKey,
+    username: Option<Arc<str>>,
+    groups: Option<Names>,
+    scopes: Option<Names>,
+    tenant: Option<Arc<str>>,
+    rank: Option<i64>,
+    enabled: Option<bool>,
+    login: Option<Login>,
+    kind: Kind,
+    affiliation: Affiliation,
+    attributes: Map<String, Value>,
+}
+
+/// Whether an identity is a person or an app client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A person, as far as anybody knows.
+    Person,
+    /// An app client: `sub` equals `client_id`, or a Cognito access token without `username`.
+    Machine,
+}
+
+/// Whether an identity's issuer is the one of a central staff.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Affiliation {
+    /// Bound to its own tenant.
+    Tenant,
+    /// From an issuer that is configured as staff: the tenant rule does not bind it.
+    Staff,
+}
+
+/// How and when somebody signed in, as the token says.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Login {
+    /// `auth_time`: when the person last authenticated; `None` when the token does not say.
+    pub at: Option<Timestamp>,
+    /// `acr`: the authentication context class.
+    pub context_class: Option<Arc<str>>,
+    /// `amr`: the methods used; empty when the token does not say.
+    pub methods: Names,
+}
+
+impl Login {
+    /// A login of which nothing is known yet.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self {
+            at: None,
+            context_class: None,
+            methods: Names::default(),
+        }
+    }
+}
+
+impl Identity {
+    /// Somebody of whom nothing but the key is known.
+    pub fn new(issuer: impl Into<Arc<str>>, subject: impl Into<Arc<str>>) -> Self {
+        Self::from_key(IdentityKey::new(issuer, subject))
+    }
+
+    /// Somebody of whom nothing but the key is known.
+    #[must_use]
+    pub fn from_key(key: IdentityKey) -> Self {
+        Self(Arc::new(Data {
+            key,
+            username: None,
+            groups: None,
+            scopes: None,
+            tenant: None,
+            rank: None,
+            enabled: None,
+            login: None,
+            kind: Kind::Person,
+            affiliation: Affiliation::Tenant,
+            attributes: Map::new(),
+        }))
+    }
+
+    /// Adds the name it is shown by.
+    #[must_use]
+    pub fn with_username(self, username: impl Into<Arc<str>>) -> Self {
+        self.change(|data| data.username = Some(username.into()))
+    }
+
+    /// Says which groups it is in; this is the whole list, an empty one included.
+    #[must_use]
+    pub fn with_groups(self, groups: impl Into<Names>) -> Self {
+        self.change(|data| data.groups = Some(groups.into()))
+    }
+
+    /// Says which scopes its credential carries.
+    #[must_use]
+    pub fn with_scopes(self, scopes: impl Into<Names>) -> Self {
+        self.change(|data| data.scopes = Some(scopes.into()))
+    }
+
+    /// Says which tenant it belongs to. Without it, its issuer's tenant counts.
+    #[must_use]
+    pub fn with_tenant(self, tenant: impl Into<Arc<str>>) -> Self {
+        self.change(|data| data.tenant = Some(tenant.into()))
+    }
+
+    /// Says how high it stands; a greater number is higher. The numbers are the application's.
+    #[must_use]
+    pub fn with_rank(self, rank: i64) -> Self {
+        self.change(|data| data.rank = Some(rank))
+    }
+
+    /// Says that the account may be used.
+    #[must_use]
+    pub fn enabled_account(self) -> Self {
+        self.change(|data| data.enabled = Some(true))
+    }
+
+    /// Says that the account is disabled, locked or expired: nobody can act as it.
+    #[must_use]
+    pub fn disabled_account(self) -> Self {
+        self.change(|data| data.enabled = Some(false))
+    }
+
+    /// Says when and how it signed in.
+    #[must_use]
+    pub fn with_login(self, login: Login) -> Self {
+        self.change(|data| data.login = Some(login))
+    }
+
+    /// Adds one attribute of its profile, or replaces it.
+    #[must_use]
+    pub fn with_attribute(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.change(|data| {
+            data.attributes.insert(name.into(), value.into());
+        })
+    }
+
+    pub(crate) fn with_attributes(self, attributes: Map<String, Value>) -> Self {
+        self.change(|data| data.attributes = attributes)
+    }
+
+    pub(crate) fn with_kind(self, kind: Kind) -> Self {
+        self.change(|data| data.kind = kind)
+    }
+
+    pub(crate) fn with_affiliation(self, affiliation: Affiliation) -> Self {
+        self.change(|data| data.affiliation = affiliation)
+    }
+
+    /// Adds what `other` knows and this one does not; what both know, `self` decides.
+    pub(crate) fn completed_by(self, other: &Self) -> Self {
+        self.change(|data| {
+            let other = &*other.0;
+            data.username = data.username.take().or_else(|| other.username.clone());
+            data.groups = data.groups.take().or_else(|| other.groups.clone());
+            data.scopes = data.scopes.take().or_else(|| other.scopes.clone());
+            data.tenant = data.tenant.take().or_else(|| other.tenant.clone());
+            data.rank = data.rank.or(other.rank);
+            data.enabled = data.enabled.or(other.enabled);
+            for (name, value) in &other.attributes {
+                data.attributes
+                    .entry(name.clone())
+                    .or_insert_with(|| value.clone());
+            }
+        })
+    }
+
+    fn change(mut self, f: impl FnOnce(&mut Data)) -> Self {
+        f(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// Issuer and subject.
+    #[must_use]
+    pub fn key(&self) -> &IdentityKey {
+        &self.0.key
+    }
+
+    /// The issuer; short for `key().issuer()`.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.0.key.issuer()
+    }
+
+    /// The `sub`; short for `key().subject()`.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.0.key.subject()
+    }
+
+    /// The name to show; never a key.
+    #[must_use]
+    pub fn username(&self) -> Option<&str> {
+        self.0.username.as_deref()
+    }
+
+    /// The groups at its own issuer; `None` when they are unknown.
+    #[must_use]
+    pub fn groups(&self) -> Option<&Names> {
+        self.0.groups.as_ref()
+    }
+
+    /// The scopes of its own credential; `None` when they are unknown.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&Names> {
+        self.0.scopes.as_ref()
+    }
+
+    /// The tenant; `None` when it is unknown.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&str> {
+        self.0.tenant.as_deref()
+    }
+
+    /// The rank that a directory gave; `None` when it is unknown.
+    #[must_use]
+    pub fn rank(&self) -> Option<i64> {
+        self.0.rank
+    }
+
+    /// Whether the account may be used; `None` when it is unknown.
+    #[must_use]
+    pub fn enabled(&self) -> Option<bool> {
+        self.0.enabled
+    }
+
+    /// How it signed in; `None` when its own token is not at hand.
+    #[must_use]
+    pub fn login(&self) -> Option<&Login> {
+        self.0.login.as_ref()
+    }
+
+    /// Person or app client.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// Staff or bound to a tenant.
+    #[must_use]
+    pub fn affiliation(&self) -> Affiliation {
+        self.0.affiliation
+    }
+
+    /// One attribute: a claim of its own token, or what the directory knows.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&Value> {
+        self.0.attributes.get(name)
+    }
+
+    /// One attribute, where it is text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.attribute(name).and_then(Value::as_str)
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("iss", &self.issuer())
+            .field("sub", &self.subject())
+            .field("groups", &self.0.groups)
+            .field("tenant", &self.0.tenant)
+            .field("rank", &self.0.rank)
+            .field("enabled", &self.0.enabled)
+            .field("kind", &self.0.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A list of names, compared byte for byte: groups, scopes, authentication methods.
+///
+/// Cheap to clone.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Names(Option<Arc<[Box<str>]>>);
+
+impl Names {
+    /// Whether `name` is in the list, exactly.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.iter().any(|group| group == name)
+    }
+
+    /// The names, in the order in which they were given.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        self.0
+            .as_deref()
+            .unwrap_or_default()
+            .iter()
+            .map(|name| &**name)
+    }
+
+    /// How many names there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.as_deref().map_or(0, <[_]>::len)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T: Into<Box<str>>> FromIterator<T> for Names {
+    fn from_iter<I: IntoIterator<Item = T>>(names: I) -> Self {
+        let names: Vec<Box<str>> = names.into_iter().map(Into::into).collect();
+        Self((!names.is_empty()).then(|| names.into()))
+    }
+}
+
+impl<T: Into<Box<str>>, const N: usize> From<[T; N]> for Names {
+    fn from(names: [T; N]) -> Self {
+        names.into_iter().collect()
+    }
+}
+
+impl<T: Into<Box<str>>> From<Vec<T>> for Names {
+    fn from(names: Vec<T>) -> Self {
+        names.into_iter().collect()
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_attribute() {
+        let alice = Identity::new("iss", "sub").with_attribute("email", "alice@example.com");
+        assert!(!format!("{alice:?}").contains("example.com"));
+    }
+
+    #[test]
+    fn what_is_known_already_is_not_overwritten() {
+        let token = Identity::new("iss", "sub").with_groups(["customers"]);
+        let found = Identity::new("iss", "sub")
+            .with_groups(["admins"])
+            .with_rank(3);
+        let both = token.completed_by(&found);
+        assert!(
+            both.groups()
+                .is_some_and(|groups| !groups.contains("admins"))
+        );
+        assert_eq!(both.rank(), Some(3));
+    }
+}

@@ -1,0 +1,125 @@
+use crate::identity::{Identity, Names};
+use crate::terms::{Mode, Reason, Strategy, TargetRef};
+
+/// What an actor asks for: whom to be, why, how far, and by which strategy it was said.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    wanted: Wanted,
+    strategy: Strategy,
+    reason: Option<Reason>,
+    mode: Mode,
+    vouched: Option<Identity>,
+}
+
+/// Whom or what an actor asks to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wanted {
+    /// Another user, with all of its groups or only some.
+    #[non_exhaustive]
+    User {
+        /// Whom.
+        target: TargetRef,
+        /// Only these of the target's groups; `None` for all it has.
+        narrowed: Option<Names>,
+    },
+    /// Itself, with these groups in place of its own.
+    Role(Names),
+}
+
+impl Ask {
+    /// Asks to be another user.
+    #[must_use]
+    pub fn user(target: TargetRef, strategy: Strategy) -> Self {
+        Self::new(
+            Wanted::User {
+                target,
+                narrowed: None,
+            },
+            strategy,
+        )
+    }
+
+    /// Asks to have these groups in place of the actor's own.
+    #[must_use]
+    pub fn role(groups: Names) -> Self {
+        Self::new(Wanted::Role(groups), Strategy::Role)
+    }
+
+    fn new(wanted: Wanted, strategy: Strategy) -> Self {
+        Self {
+            wanted,
+            strategy,
+            reason: None,
+            mode: Mode::Full,
+            vouched: None,
+        }
+    }
+
+    /// Only these of the target's groups. For a role, this changes nothing.
+    #[must_use]
+    pub fn narrowed_to(mut self, groups: Names) -> Self {
+        if let Wanted::User { narrowed, .. } = &mut self.wanted {
+            *narrowed = Some(groups);
+        }
+        self
+    }
+
+    /// Says why.
+    #[must_use]
+    pub fn with_reason(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// Says how far. The policy may still allow less.
+    #[must_use]
+    pub fn with_mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Says what a verified token already tells of the target.
+    pub(crate) fn vouched_for(mut self, target: Identity) -> Self {
+        self.vouched = Some(target);
+        self
+    }
+
+    /// Whom or what is asked for.
+    #[must_use]
+    pub fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// The target that is asked for; `None` for a role.
+    #[must_use]
+    pub fn target(&self) -> Option<&TargetRef> {
+        match &self.wanted {
+            Wanted::User { target, .. } => Some(target),
+            Wanted::Role(_) => None,
+        }
+    }
+
+    /// How it was said.
+    #[must_use]
+    pub fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Reason> {
+        self.reason.as_ref()
+    }
+
+    /// How far.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// What a verified token already tells of the target.
+    pub(crate) fn vouched(&self) -> Option<&Identity> {
+        self.vouched.as_ref()
+    }
+}

@@ -1,0 +1,63 @@
+use std::sync::Arc;
+
+use crate::identity::IdentityKey;
+
+/// Whom an actor wants to be: what a directory is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TargetRef {
+    issuer: Arc<str>,
+    who: Who,
+}
+
+/// What a [`TargetRef`] names somebody by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Who {
+    /// The `sub` at the issuer: always the same person.
+    Subject(Arc<str>),
+    /// A name for look-up, such as a username or an e-mail address: whoever bears it today.
+    Name(Arc<str>),
+}
+
+impl TargetRef {
+    /// Somebody by `sub`.
+    pub fn subject(issuer: impl Into<Arc<str>>, subject: impl Into<Arc<str>>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            who: Who::Subject(subject.into()),
+        }
+    }
+
+    /// Somebody by a name that the directory knows.
+    pub fn name(issuer: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            who: Who::Name(name.into()),
+        }
+    }
+
+    /// The issuer at which the target is looked for.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The `sub` or the name.
+    #[must_use]
+    pub fn who(&self) -> &Who {
+        &self.who
+    }
+
+    /// Whether this names the person with that key for certain; a name never does.
+    #[must_use]
+    pub fn is(&self, key: &IdentityKey) -> bool {
+        *self.issuer == *key.issuer()
+            && matches!(&self.who, Who::Subject(subject) if **subject == *key.subject())
+    }
+}
+
+impl From<&IdentityKey> for TargetRef {
+    fn from(key: &IdentityKey) -> Self {
+        Self::subject(key.shared_issuer(), key.subject())
+    }
+}
