@@ -353,6 +353,7 @@ impl Names {
     }
 
     /// The names, in the order in which they were given.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.0
             .as_deref()

@@ -2,9 +2,20 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod answer;
+pub mod audit;
+pub mod directory;
+pub mod gate;
 pub mod identity;
+pub mod policy;
+pub mod principal;
+pub mod rejection;
+pub mod resolve;
 pub mod secret;
 pub mod terms;
 pub mod time;
+pub mod token;
 
 pub use crate::identity::Identity;
+pub use crate::principal::{Impersonation, Principal};
+pub use crate::terms::Mode;
+pub use crate::token::Issuer;

@@ -1,0 +1,29 @@
+use std::error::Error;
+use std::fmt;
+
+/// An event that could not be written.
+#[derive(Debug)]
+pub struct AuditError {
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl AuditError {
+    /// With what went wrong, for logs.
+    pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            source: source.into(),
+        }
+    }
+}
+
+impl fmt::Display for AuditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the audit event could not be written")
+    }
+}
+
+impl Error for AuditError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}

@@ -1,0 +1,109 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use quick_cache::sync::Cache;
+
+use crate::identity::IdentityKey;
+
+/// How many denied attempts of one actor are recorded, so that nobody fills a disk with them.
+///
+/// The default is 60 per minute. What is left out is counted, logged, and told in the next denial
+/// of that actor that is recorded. The answer to the client is the same either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DenialLimit {
+    /// How many events per window.
+    pub events: u32,
+    /// The length of the window.
+    pub window: Duration,
+}
+
+impl DenialLimit {
+    /// That many events in that time.
+    #[must_use]
+    pub const fn new(events: u32, window: Duration) -> Self {
+        Self { events, window }
+    }
+}
+
+impl Default for DenialLimit {
+    fn default() -> Self {
+        Self::new(60, Duration::from_secs(60))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Denials {
+    limit: DenialLimit,
+    actors: Cache<IdentityKey, Arc<Mutex<Window>>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    start: Duration,
+    recorded: u32,
+    left_out: u64,
+}
+
+/// The most actors remembered; the least used ones start afresh.
+const MAX_ACTORS: usize = 10_000;
+
+impl Denials {
+    pub(super) fn new(limit: DenialLimit) -> Self {
+        Self {
+            limit,
+            actors: Cache::new(MAX_ACTORS),
+        }
+    }
+
+    /// Whether to record a denial of this actor, and how many were left out before it.
+    pub(super) fn admit(&self, actor: &IdentityKey, monotonic: Duration) -> Option<u64> {
+        let window = match self.actors.get(actor) {
+            Some(window) => window,
+            None => {
+                let fresh = Arc::new(Mutex::new(Window {
+                    start: monotonic,
+                    ..Window::default()
+                }));
+                self.actors.insert(actor.clone(), Arc::clone(&fresh));
+                fresh
+            }
+        };
+        let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
+        if monotonic.saturating_sub(window.start) >= self.limit.window {
+            *window = Window {
+                start: monotonic,
+                recorded: 0,
+                left_out: window.left_out,
+            };
+        }
+        if window.recorded >= self.limit.events {
+            window.left_out += 1;
+            return None;
+        }
+        window.recorded += 1;
+        Some(std::mem::take(&mut window.left_out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flood_of_one_actor_is_counted_and_leaves_others_alone() {
+        let denials = Denials::new(DenialLimit::new(2, Duration::from_secs(60)));
+        let (eve, bob) = (
+            IdentityKey::new("iss", "eve"),
+            IdentityKey::new("iss", "bob"),
+        );
+        let admit = |key, seconds| denials.admit(key, Duration::from_secs(seconds));
+        assert_eq!(
+            [admit(&eve, 1), admit(&eve, 1), admit(&eve, 2)],
+            [Some(0), Some(0), None]
+        );
+        assert_eq!(admit(&bob, 2), Some(0));
+        assert_eq!(admit(&eve, 61), Some(1), "one was left out before");
+        assert_eq!(admit(&eve, 62), Some(0));
+    }
+}

@@ -1,0 +1,84 @@
+//! The record of who was really there.
+//!
+//! Every impersonated request leaves two events: [`EventName::Request`] is written before the handler
+//! runs, and [`EventName::Completed`] says how it ended. An attempt that was refused leaves
+//! [`EventName::Denied`]. All of them carry both identities, as far as they are known.
+//!
+//! Recorded means that the sink said so: a request whose event cannot be written is refused, with
+//! 503, and its handler never runs. That order is a type: only [`Recorded`] makes an impersonated
+//! principal, and only a sink's answer makes a [`Recorded`].
+//!
+//! Requests without impersonation and bad tokens leave no event, so that garbage fills no disk, and
+//! denials are limited per actor; what was left out is counted in the next event of that actor. No
+//! event carries a token, a header value other than user agent and request id, a query or a body.
+//!
+//! ```
+//! use tower_impersonate::audit::{self, AuditSink};
+//!
+//! let folder = std::env::temp_dir().join("tower-impersonate-doc");
+//! std::fs::create_dir_all(&folder)?;
+//! // Both must take an event before it counts as recorded.
+//! let sink = audit::all([
+//!     audit::shared(audit::jsonl(folder.join("audit.jsonl"))),
+//!     audit::shared(audit::tracing()),
+//! ]);
+//! assert!(sink.check().is_ok());
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod error;
+mod event;
+mod id;
+mod limit;
+mod sinks;
+mod trail;
+
+pub use self::error::AuditError;
+pub use self::event::{
+    CompletedInfo, Completion, Event, EventName, Outcome, RequestInfo, SCHEMA_VERSION,
+};
+pub use self::id::EventId;
+pub use self::limit::DenialLimit;
+pub use self::sinks::{FanOut, JsonLines, TracingSink, all, jsonl, shared, tracing};
+pub use self::trail::{Open, Recorded, Trail};
+
+use std::sync::Arc;
+
+use crate::answer::Answer;
+
+/// Takes events.
+///
+/// Called inside the request's span. [`record`](Self::record) is asked before the handler and
+/// waited for, at most one second by default; a sink that has to wait copies what it needs out of
+/// the event first. The order of calls is the order of events, but several requests call at once.
+pub trait AuditSink: Send + Sync {
+    /// Writes the event; `Ok` means that it is written.
+    fn record(&self, event: &Event<'_>) -> Answer<Result<(), AuditError>>;
+
+    /// Writes how a recorded request ended. Called from `Drop`, so it must neither block for long
+    /// nor wait: what goes wrong here can no longer refuse the request, and is logged.
+    fn complete(&self, done: Completion);
+
+    /// Whether it is ready to take events; asked when the layer is built.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not, such as a file that cannot be opened.
+    fn check(&self) -> Result<(), AuditError> {
+        Ok(())
+    }
+}
+
+impl<S: AuditSink + ?Sized> AuditSink for Arc<S> {
+    fn record(&self, event: &Event<'_>) -> Answer<Result<(), AuditError>> {
+        (**self).record(event)
+    }
+
+    fn complete(&self, done: Completion) {
+        (**self).complete(done);
+    }
+
+    fn check(&self) -> Result<(), AuditError> {
+        (**self).check()
+    }
+}

@@ -1,0 +1,126 @@
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter, Serializer};
+
+use super::is_hidden;
+use crate::answer::Answer;
+use crate::audit::{AuditError, AuditSink, Completion, Event};
+
+/// Appends every event to a file, as one line of JSON.
+///
+/// The file is made when it is not there, readable by its owner alone, and opened when the layer is
+/// built. An event counts as recorded when `write` returned; the system writes to the disk when it
+/// sees fit. Lines are written whole, under a lock, on the thread of the request: use a local file.
+/// Control and other invisible characters are written as escapes, so a line is one line on any
+/// terminal.
+pub fn jsonl(path: impl Into<PathBuf>) -> JsonLines {
+    JsonLines {
+        path: path.into(),
+        state: Mutex::new(State {
+            file: None,
+            torn: false,
+        }),
+    }
+}
+
+/// The sink made by [`jsonl`].
+#[derive(Debug)]
+#[must_use = "a sink does nothing until it is given to the builder"]
+pub struct JsonLines {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    file: Option<File>,
+    /// The last line may lack its end: the next one must begin on a line of its own.
+    torn: bool,
+}
+
+impl JsonLines {
+    fn append(&self, event: &Event<'_>) -> io::Result<()> {
+        let mut line = Vec::with_capacity(1024);
+        event.serialize(&mut Serializer::with_formatter(&mut line, Visible))?;
+        line.push(b'\n');
+
+        let mut state = self.state();
+        if state.torn {
+            line.insert(0, b'\n');
+        }
+        if state.file.is_none() {
+            state.file = Some(self.open()?);
+        }
+        let Some(file) = &mut state.file else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let written = file.write_all(&line);
+        state.torn = written.is_err();
+        written
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&self.path)
+    }
+}
+
+impl AuditSink for JsonLines {
+    fn record(&self, event: &Event<'_>) -> Answer<Result<(), AuditError>> {
+        Answer::now(self.append(event).map_err(AuditError::new))
+    }
+
+    fn complete(&self, done: Completion) {
+        if let Err(error) = self.append(&done.event()) {
+            ::tracing::error!(
+                target: "impersonation::audit",
+                %error,
+                "a completion could not be written"
+            );
+        }
+    }
+
+    fn check(&self) -> Result<(), AuditError> {
+        let file = self.open().map_err(|error| {
+            let path = self.path.display();
+            AuditError::new(io::Error::new(error.kind(), format!("{path}: {error}")))
+        })?;
+        self.state().file = Some(file);
+        Ok(())
+    }
+}
+
+/// JSON in which every character can be seen.
+struct Visible;
+
+impl Formatter for Visible {
+    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + Write,
+    {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(is_hidden) {
+            writer.write_all(&rest.as_bytes()[..at])?;
+            let mut chars = rest[at..].chars();
+            for unit in chars.next().into_iter().flat_map(|c| {
+                let mut units = [0; 2];
+                c.encode_utf16(&mut units).to_vec()
+            }) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = chars.as_str();
+        }
+        CompactFormatter.write_string_fragment(writer, rest)
+    }
+}

@@ -1,0 +1,112 @@
+use std::fmt::{self, Write};
+
+use ::tracing::{Level, error, event};
+
+use super::is_hidden;
+use crate::answer::Answer;
+use crate::audit::{AuditError, AuditSink, Completion, Event, EventName};
+use crate::identity::Identity;
+use crate::terms::Mode;
+
+/// Writes every event as a tracing event of the target `impersonation.audit`.
+///
+/// Denials are warnings, everything else is information. An event that no subscriber takes is not
+/// recorded, so a filter that drops the target refuses impersonated requests instead of losing
+/// their record. Where the events end up after that is the subscriber's business: this alone is no
+/// audit trail that withstands a lost log shipper.
+pub fn tracing() -> TracingSink {
+    TracingSink { _private: () }
+}
+
+/// The sink made by [`tracing`].
+#[derive(Debug, Clone)]
+#[must_use = "a sink does nothing until it is given to the builder"]
+pub struct TracingSink {
+    _private: (),
+}
+
+impl AuditSink for TracingSink {
+    fn record(&self, event: &Event<'_>) -> Answer<Result<(), AuditError>> {
+        Answer::now(emit(event))
+    }
+
+    fn complete(&self, done: Completion) {
+        if let Err(error) = emit(&done.event()) {
+            error!(target: "impersonation::audit", %error, "a completion could not be written");
+        }
+    }
+}
+
+/// One tracing event with all fields; its name and level must be constants.
+macro_rules! emit {
+    ($event:ident, $name:literal, $level:expr) => {{
+        let (target, request) = ($event.target, $event.request);
+        event!(
+            name: $name,
+            target: "impersonation.audit",
+            $level,
+            event.name = $name,
+            event.id = %$event.id,
+            impersonation.schema.version = crate::audit::SCHEMA_VERSION,
+            impersonation.outcome = $event.outcome.as_str(),
+            impersonation.deny.rule = $event.rule,
+            user.id = $event.user_id(),
+            impersonation.actor.sub = $event.actor.subject(),
+            impersonation.actor.iss = $event.actor.issuer(),
+            impersonation.actor.tenant = $event.actor.tenant(),
+            impersonation.target.sub = target.map(Identity::subject),
+            impersonation.target.iss = target.map(Identity::issuer),
+            impersonation.target.tenant = target.and_then(Identity::tenant),
+            impersonation.wanted = $event.wanted(),
+            impersonation.strategy = $event.ask.map(|ask| ask.strategy().as_str()),
+            impersonation.mode = $event.mode.map(Mode::as_str),
+            impersonation.groups = $event.groups.map(::tracing::field::debug),
+            impersonation.reason =
+                $event.reason().map(|reason| ::tracing::field::display(Seen(reason))),
+            impersonation.denials.left_out = ($event.left_out > 0).then_some($event.left_out),
+            http.request.method = request.map(|request| request.method),
+            url.path = request.map(|request| request.path),
+            user_agent.original = request.and_then(|request| request.user_agent),
+            http.request.id = request.and_then(|request| request.request_id),
+            impersonation.request.event.id =
+                $event.completed.map(|done| ::tracing::field::display(done.request)),
+            http.response.status_code =
+                $event.completed.and_then(|done| Some(done.status?.as_u16())),
+            impersonation.duration_ms =
+                $event.completed.map(|done| u64::try_from(done.duration.as_millis()).unwrap_or(u64::MAX)),
+        );
+    }};
+}
+
+fn emit(event: &Event<'_>) -> Result<(), AuditError> {
+    let taken = match event.name {
+        EventName::Denied => ::tracing::enabled!(target: "impersonation.audit", Level::WARN),
+        _ => ::tracing::enabled!(target: "impersonation.audit", Level::INFO),
+    };
+    if !taken {
+        return Err(AuditError::new(
+            "no tracing subscriber takes the target impersonation.audit",
+        ));
+    }
+    match event.name {
+        EventName::Request => emit!(event, "impersonation.request", Level::INFO),
+        EventName::Denied => emit!(event, "impersonation.denied", Level::WARN),
+        EventName::Completed => emit!(event, "impersonation.completed", Level::INFO),
+    }
+    Ok(())
+}
+
+/// Text in which every character can be seen.
+struct Seen<'a>(&'a str);
+
+impl fmt::Display for Seen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| {
+            if is_hidden(c) {
+                write!(f, "{}", c.escape_unicode())
+            } else {
+                f.write_char(c)
+            }
+        })
+    }
+}

@@ -1,0 +1,194 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::request::Parts;
+
+use crate::answer::Answer;
+use crate::audit::event::CompletedInfo;
+use crate::audit::limit::Denials;
+use crate::audit::{AuditError, AuditSink, Completion, DenialLimit, Event, EventId, Outcome};
+use crate::policy::{Permit, Refused};
+use crate::time::{Clock, Timestamp};
+
+/// Writes events, in the order that the rules of this module ask for.
+pub struct Trail {
+    sink: Arc<dyn AuditSink>,
+    clock: Arc<dyn Clock>,
+    denials: Denials,
+}
+
+impl Trail {
+    /// A trail into `sink`.
+    #[must_use]
+    pub fn new(sink: Arc<dyn AuditSink>, clock: Arc<dyn Clock>, limit: DenialLimit) -> Self {
+        Self {
+            sink,
+            clock,
+            denials: Denials::new(limit),
+        }
+    }
+
+    /// Begins the record of an impersonated request. From here on, whatever becomes of it, a
+    /// completion follows.
+    #[must_use]
+    pub fn open(&self, permit: Permit, now: Timestamp) -> Open {
+        let record = Record {
+            id: EventId::new(now),
+            at: now,
+            permit,
+        };
+        Open {
+            record: Arc::new(record),
+            sink: Arc::clone(&self.sink),
+            clock: Arc::clone(&self.clock),
+            begun: self.clock.monotonic(),
+            status: None,
+            ended: false,
+        }
+    }
+
+    /// Records a refused attempt, unless this actor had too many of them.
+    pub fn denied(
+        &self,
+        refused: &Refused,
+        parts: &Parts,
+        now: Timestamp,
+    ) -> Answer<Result<(), AuditError>> {
+        match self
+            .denials
+            .admit(refused.actor.key(), self.clock.monotonic())
+        {
+            Some(left_out) => self
+                .sink
+                .record(&Event::denied(refused, parts, now, left_out)),
+            None => Answer::now(Ok(())),
+        }
+    }
+}
+
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trail").finish_non_exhaustive()
+    }
+}
+
+/// What is known of an impersonated request from its decision on.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) id: EventId,
+    pub(super) at: Timestamp,
+    pub(super) permit: Permit,
+}
+
+/// The proof that the audit took the event: the only thing that makes an impersonated principal.
+///
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Recorded(Arc<Record>);
+
+impl Recorded {
+    /// What was permitted.
+    #[must_use]
+    pub fn permit(&self) -> &Permit {
+        &self.0.permit
+    }
+
+    /// The event that was written.
+    #[must_use]
+    pub fn event_id(&self) -> EventId {
+        self.0.id
+    }
+}
+
+impl fmt::Debug for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorded")
+            .field("event", &self.0.id)
+            .field("permit", &self.0.permit)
+            .finish()
+    }
+}
+
+/// A record that was begun. Dropped before [`Open::end`], it completes as aborted.
+#[must_use = "dropping it records that the request was aborted"]
+pub struct Open {
+    record: Arc<Record>,
+    sink: Arc<dyn AuditSink>,
+    clock: Arc<dyn Clock>,
+    begun: Duration,
+    status: Option<StatusCode>,
+    ended: bool,
+}
+
+impl Open {
+    /// What was permitted.
+    pub fn permit(&self) -> &Permit {
+        &self.record.permit
+    }
+
+    /// Asks the sink to take the event. Its answer is the proof.
+    pub fn write(&self, parts: &Parts) -> Answer<Result<Recorded, AuditError>> {
+        let written = self.sink.record(&Event::request(&self.record, parts));
+        let record = Arc::clone(&self.record);
+        written.map(move |written| written.map(|()| Recorded(record)))
+    }
+
+    /// The handler answered; the body may still go on.
+    pub fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    /// The request ended. Only the first end counts.
+    pub fn end(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let time = self.clock.now();
+        self.sink.complete(Completion {
+            record: Arc::clone(&self.record),
+            id: EventId::new(time),
+            time,
+            outcome,
+            info: CompletedInfo {
+                request: self.record.id,
+                status: self.status,
+                duration: self.clock.monotonic().saturating_sub(self.begun),
+            },
+        });
+    }
+
+    /// The request ended as its status says.
+    pub fn end_by_status(&mut self) {
+        let failed = self
+            .status
+            .is_none_or(|s| s.is_client_error() || s.is_server_error());
+        self.end(if failed {
+            Outcome::Failure
+        } else {
+            Outcome::Success
+        });
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // A handler that panics did not lose its client.
+        let outcome = if std::thread::panicking() {
+            Outcome::Failure
+        } else {
+            Outcome::Aborted
+        };
+        self.end(outcome);
+    }
+}
+
+impl fmt::Debug for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Open")
+            .field("event", &self.record.id)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,113 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::identity::IdentityKey;
+use crate::policy::{Attempt, Needs, Policy, Ruling};
+
+/// A policy that combines with others.
+#[derive(Clone)]
+#[must_use = "a rule does nothing until it is given to the builder"]
+pub struct Rule(Arc<dyn Policy>);
+
+impl Rule {
+    pub(super) fn new(policy: impl Policy + 'static) -> Self {
+        Self(Arc::new(policy))
+    }
+
+    /// Both must allow.
+    pub fn and(self, other: impl Policy + 'static) -> Self {
+        Self::new(And(self, Self::new(other)))
+    }
+
+    /// One must allow.
+    pub fn or(self, other: impl Policy + 'static) -> Self {
+        Self::new(Or(self, Self::new(other)))
+    }
+
+    /// This must allow and the other must not.
+    pub fn except(self, other: impl Policy + 'static) -> Self {
+        self.and(Not(Self::new(other)))
+    }
+}
+
+/// The policy must not allow. What it does not know, its negation does not know either.
+pub fn not(policy: impl Policy + 'static) -> Rule {
+    Rule::new(Not(Rule::new(policy)))
+}
+
+impl std::ops::Not for Rule {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        Self::new(Not(self))
+    }
+}
+
+impl Policy for Rule {
+    fn judge(&self, attempt: &Attempt<'_>) -> Ruling {
+        self.0.judge(attempt)
+    }
+
+    fn needs(&self) -> Needs {
+        self.0.needs()
+    }
+
+    fn names_machine(&self, client: &IdentityKey) -> bool {
+        self.0.names_machine(client)
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rule")
+            .field("needs", &self.needs())
+            .finish_non_exhaustive()
+    }
+}
+
+struct And(Rule, Rule);
+
+impl Policy for And {
+    fn judge(&self, attempt: &Attempt<'_>) -> Ruling {
+        self.0.judge(attempt).and(self.1.judge(attempt))
+    }
+
+    fn needs(&self) -> Needs {
+        self.0.needs().union(self.1.needs())
+    }
+
+    fn names_machine(&self, client: &IdentityKey) -> bool {
+        self.0.names_machine(client) || self.1.names_machine(client)
+    }
+}
+
+struct Or(Rule, Rule);
+
+impl Policy for Or {
+    fn judge(&self, attempt: &Attempt<'_>) -> Ruling {
+        match self.0.judge(attempt) {
+            Ruling::Allow(limits) if limits == super::Limits::NONE => Ruling::Allow(limits),
+            left => left.or(self.1.judge(attempt)),
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        self.0.needs().union(self.1.needs())
+    }
+
+    fn names_machine(&self, client: &IdentityKey) -> bool {
+        self.0.names_machine(client) || self.1.names_machine(client)
+    }
+}
+
+struct Not(Rule);
+
+impl Policy for Not {
+    fn judge(&self, attempt: &Attempt<'_>) -> Ruling {
+        !self.0.judge(attempt)
+    }
+
+    fn needs(&self) -> Needs {
+        self.0.needs()
+    }
+}

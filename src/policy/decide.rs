@@ -1,0 +1,371 @@
+use std::fmt;
+
+use crate::identity::{Affiliation, Identity, Kind, Names};
+use crate::policy::{Attempt, Demand, Denial, Gap, Limits, Policy, Ruling};
+use crate::terms::{Ask, Mode, TargetRef, Wanted};
+use crate::time::Timestamp;
+use crate::token::Verified;
+
+/// Step one: the actor alone, before anything is looked up.
+///
+/// # Errors
+///
+/// [`Refused`] when the policy denies whatever the target will be, when the actor is an app client
+/// that the policy does not name, or when somebody asks to act as itself.
+pub fn screen(
+    policy: &dyn Policy,
+    actor: Verified<Identity>,
+    ask: Ask,
+    now: Timestamp,
+) -> Result<Eligible, Box<Refused>> {
+    let denial = if actor.enabled() == Some(false) {
+        Denial::by("actor_disabled")
+    } else if actor.kind() == Kind::Machine && !policy.names_machine(actor.key()) {
+        Denial::by("machine")
+    } else {
+        let attempt = Attempt {
+            actor: &actor,
+            ask: &ask,
+            target: None,
+            role: None,
+            now,
+        };
+        match policy.judge(&attempt) {
+            Ruling::Deny(denial) => denial,
+            _ if ask.target().is_some_and(|target| target.is(actor.key())) => oneself(),
+            Ruling::Allow(_) => {
+                return Ok(Eligible {
+                    actor,
+                    ask,
+                    gap: None,
+                });
+            }
+            Ruling::Unknown(gap) => {
+                return Ok(Eligible {
+                    actor,
+                    ask,
+                    gap: Some(gap),
+                });
+            }
+        }
+    };
+    Err(Box::new(Refused {
+        denial,
+        actor,
+        ask: Some(ask),
+        target: None,
+    }))
+}
+
+fn oneself() -> Denial {
+    Denial::by("self").demanding(Demand::AnotherTarget)
+}
+
+/// The actor alone passed: the proof that something may be looked up on its behalf.
+#[must_use]
+pub struct Eligible {
+    actor: Verified<Identity>,
+    ask: Ask,
+    gap: Option<Gap>,
+}
+
+impl Eligible {
+    /// Who asks.
+    #[must_use]
+    pub fn actor(&self) -> &Verified<Identity> {
+        &self.actor
+    }
+
+    /// What is asked for.
+    #[must_use]
+    pub fn ask(&self) -> &Ask {
+        &self.ask
+    }
+
+    /// Whom to look up; `None` for a role.
+    #[must_use]
+    pub fn wanted(&self) -> Option<&TargetRef> {
+        self.ask.target()
+    }
+
+    /// Whether the policy lacks a fact about the actor that a directory may know.
+    #[must_use]
+    pub fn lacks_actor_facts(&self) -> bool {
+        self.gap.as_ref().is_some_and(Gap::concerns_actor)
+    }
+
+    /// Step one again, with what the directory knows of the actor. What the verified token says
+    /// stays; the directory only completes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`screen`].
+    pub fn with_actor_facts(
+        self,
+        policy: &dyn Policy,
+        found: &Identity,
+        now: Timestamp,
+    ) -> Result<Self, Box<Refused>> {
+        screen(policy, self.actor.completed_by(found), self.ask, now)
+    }
+
+    /// Whether the policy lacks a fact about this target that a directory may know.
+    #[must_use]
+    pub fn lacks_target_facts(
+        &self,
+        policy: &dyn Policy,
+        target: &Identity,
+        now: Timestamp,
+    ) -> bool {
+        let target = Some(target);
+        let attempt = Attempt {
+            actor: &self.actor,
+            ask: &self.ask,
+            target,
+            role: None,
+            now,
+        };
+        matches!(policy.judge(&attempt), Ruling::Unknown(gap) if gap.concerns_target())
+    }
+
+    /// Refuses without asking the policy again, as when the target is not to be found.
+    #[must_use]
+    pub fn refuse(self, rule: &'static str) -> Box<Refused> {
+        let Self { actor, ask, .. } = self;
+        Box::new(Refused {
+            denial: Denial::by(rule),
+            actor,
+            ask: Some(ask),
+            target: None,
+        })
+    }
+
+    /// Step two: the pair.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] unless the policy allows, and in any case when the target is the actor, is
+    /// disabled, belongs to another tenant, or lacks a group that was asked for.
+    pub fn decide(
+        self,
+        policy: &dyn Policy,
+        target: Identity,
+        now: Timestamp,
+    ) -> Result<Permit, Box<Refused>> {
+        match self.judge(policy, &target, now) {
+            Ok(limits) => {
+                let narrowed = match self.ask.wanted() {
+                    Wanted::User { narrowed, .. } => narrowed.clone(),
+                    Wanted::Role(_) => None,
+                };
+                let principal = match narrowed.clone() {
+                    Some(groups) => target.with_groups(groups),
+                    None => target,
+                };
+                Ok(self.permit(principal, narrowed, limits))
+            }
+            Err(denial) => {
+                let Self { actor, ask, .. } = self;
+                Err(Box::new(Refused {
+                    denial,
+                    actor,
+                    ask: Some(ask),
+                    target: Some(target),
+                }))
+            }
+        }
+    }
+
+    /// Step two for a role: each group by itself, as if the actor were in that group alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] unless the policy allows every group, and when a target was asked for instead.
+    pub fn decide_role(self, policy: &dyn Policy, now: Timestamp) -> Result<Permit, Box<Refused>> {
+        match self.judge_role(policy, now) {
+            Ok((groups, limits)) => {
+                let principal = Identity::clone(&self.actor).with_groups(groups.clone());
+                Ok(self.permit(principal, Some(groups), limits))
+            }
+            Err(denial) => {
+                let Self { actor, ask, .. } = self;
+                Err(Box::new(Refused {
+                    denial,
+                    actor,
+                    ask: Some(ask),
+                    target: None,
+                }))
+            }
+        }
+    }
+
+    fn permit(self, principal: Identity, groups: Option<Names>, limits: Limits) -> Permit {
+        let mode = self.ask.mode().min(limits.mode);
+        Permit {
+            actor: self.actor,
+            principal,
+            groups,
+            mode,
+            ask: self.ask,
+        }
+    }
+
+    fn judge(
+        &self,
+        policy: &dyn Policy,
+        target: &Identity,
+        now: Timestamp,
+    ) -> Result<Limits, Denial> {
+        let Wanted::User { narrowed, .. } = self.ask.wanted() else {
+            return Err(Denial::by("role_without_target"));
+        };
+        if target.key() == self.actor.key() {
+            return Err(oneself());
+        }
+        if target.enabled() == Some(false) {
+            return Err(Denial::by("target_disabled"));
+        }
+        let shared = self.actor.tenant().is_some() && self.actor.tenant() == target.tenant();
+        if !shared && self.actor.affiliation() != Affiliation::Staff {
+            return Err(Denial::by("tenant"));
+        }
+        let limits = self.rule(policy, Some(target), None, now)?;
+        let has = |group| target.groups().is_some_and(|groups| groups.contains(group));
+        if narrowed
+            .as_ref()
+            .is_some_and(|groups| !groups.iter().all(has))
+        {
+            return Err(Denial::by("narrowed_groups"));
+        }
+        Ok(limits)
+    }
+
+    fn judge_role(&self, policy: &dyn Policy, now: Timestamp) -> Result<(Names, Limits), Denial> {
+        let Wanted::Role(groups) = self.ask.wanted() else {
+            return Err(Denial::by("target_without_role"));
+        };
+        let mut mode = Mode::Full;
+        for group in groups.iter() {
+            let target = Identity::clone(&self.actor).with_groups([group]);
+            mode = mode.min(self.rule(policy, Some(&target), Some(group), now)?.mode);
+        }
+        if groups.is_empty() {
+            return Err(Denial::by("role_without_group"));
+        }
+        Ok((groups.clone(), Limits { mode }))
+    }
+
+    fn rule(
+        &self,
+        policy: &dyn Policy,
+        target: Option<&Identity>,
+        role: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Limits, Denial> {
+        let attempt = Attempt {
+            actor: &self.actor,
+            ask: &self.ask,
+            target,
+            role,
+            now,
+        };
+        match policy.judge(&attempt) {
+            Ruling::Allow(limits) => Ok(limits),
+            Ruling::Deny(denial) => Err(denial),
+            Ruling::Unknown(gap) => Err(Denial::by(format!("unknown:{}", gap.rule))),
+        }
+    }
+}
+
+impl fmt::Debug for Eligible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Eligible")
+            .field("actor", &self.actor.key())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The policy allowed this pair, now. Nothing follows from it until it was written to the audit.
+#[must_use]
+pub struct Permit {
+    actor: Verified<Identity>,
+    principal: Identity,
+    groups: Option<Names>,
+    mode: Mode,
+    ask: Ask,
+}
+
+impl Permit {
+    /// Who really acts.
+    #[must_use]
+    pub fn actor(&self) -> &Verified<Identity> {
+        &self.actor
+    }
+
+    /// The identity that takes effect: the target, or the actor itself in another role.
+    #[must_use]
+    pub fn principal(&self) -> &Identity {
+        &self.principal
+    }
+
+    /// The target; `None` for a role.
+    #[must_use]
+    pub fn target(&self) -> Option<&Identity> {
+        self.ask.target().map(|_| &self.principal)
+    }
+
+    /// The groups that were asked for by name: a role, or some of the target's.
+    #[must_use]
+    pub fn groups(&self) -> Option<&Names> {
+        self.groups.as_ref()
+    }
+
+    /// How far it goes.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn ask(&self) -> &Ask {
+        &self.ask
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("actor", &self.actor.key())
+            .field("principal", &self.principal.key())
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An attempt that was denied, with what the audit must know of it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Refused {
+    /// Why.
+    pub denial: Denial,
+    /// Who asked.
+    pub actor: Verified<Identity>,
+    /// For what; `None` when it was refused before that could be told.
+    pub ask: Option<Ask>,
+    /// The target, where it was found.
+    pub target: Option<Identity>,
+}
+
+impl Refused {
+    /// An attempt that is refused before anything could be asked for.
+    #[must_use]
+    pub fn unasked(actor: Verified<Identity>, rule: &'static str) -> Self {
+        Self {
+            denial: Denial::by(rule),
+            actor,
+            ask: None,
+            target: None,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The one decision: may this actor do this now?
+//!
+//! A policy is pure and denies by default. It is asked twice: first about the actor alone, before
+//! anything is looked up, then about the pair. The first step refuses whom the policy denies, the
+//! second lets through only whom it allows; in between, whatever is not known yet is
+//! [`Ruling::Unknown`].
+//!
+//! Rules are combined with `and`, `or`, `except` and `not`, in Kleene's logic: a rule that needs an
+//! unknown fact is unknown, and so is its negation, so that a fact nobody knows never allows. Put
+//! exceptions last: `in_group("support").except(target_in_group("admins"))`.
+//!
+//! What no policy can switch off stands outside of it: nobody acts as itself, nobody acts as a
+//! disabled account, actor and target share a tenant unless the actor's issuer is staff, and an app
+//! client is refused unless [`machines`] names it.
+//!
+//! Every denial names its rule, for the audit; the client never learns it.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower_impersonate::policy::{self, Needs, Policy};
+//!
+//! let rule = policy::in_group("support")
+//!     .or(policy::vouched_by("https://staff.example.com"))
+//!     .except(policy::target_in_group("admins"))
+//!     .and(policy::reason_required())
+//!     .and(policy::fresh_login(Duration::from_secs(15 * 60)));
+//! assert_eq!(rule.needs(), Needs { actor_groups: true, target_groups: true });
+//! ```
+
+mod attempt;
+mod combine;
+mod decide;
+mod rules;
+mod ruling;
+
+pub use self::attempt::Attempt;
+pub use self::combine::{Rule, not};
+pub use self::decide::{Eligible, Permit, Refused, screen};
+pub use self::rules::{
+    Pinned, allow_all, claim, custom, deny_all, fresh_login, from_issuer, in_group, in_tenant,
+    machines, pairs, rank, read_only, reason_required, scope, staff, takes_group, target_in_group,
+    vouched_by,
+};
+pub use self::ruling::{Demand, Denial, Gap, Limits, Ruling, Whose};
+
+use std::sync::Arc;
+
+use crate::identity::IdentityKey;
+
+/// Decides whether an actor may do what it asks for.
+///
+/// Called on every impersonated request, at least twice, and never cached: it must be pure, must
+/// not block and must not do I/O. What it needs to know of people comes from their tokens and from
+/// the directory. A panic is caught and refuses the request with 503.
+///
+/// A closure `Fn(&Attempt<'_>) -> Ruling` is a policy; see [`custom`] for one that combines.
+pub trait Policy: Send + Sync {
+    /// Judges the attempt. In the first step [`Attempt::target`] is `None`.
+    fn judge(&self, attempt: &Attempt<'_>) -> Ruling;
+
+    /// Which facts it needs, so that a policy that can never allow is refused at build time.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// Whether it names this app client. Machines that it does not name are denied unheard.
+    fn names_machine(&self, client: &IdentityKey) -> bool {
+        let _ = client;
+        false
+    }
+}
+
+impl<F> Policy for F
+where
+    F: Fn(&Attempt<'_>) -> Ruling + Send + Sync,
+{
+    fn judge(&self, attempt: &Attempt<'_>) -> Ruling {
+        self(attempt)
+    }
+}
+
+impl Policy for Arc<dyn Policy> {
+    fn judge(&self, attempt: &Attempt<'_>) -> Ruling {
+        (**self).judge(attempt)
+    }
+
+    fn needs(&self) -> Needs {
+        (**self).needs()
+    }
+
+    fn names_machine(&self, client: &IdentityKey) -> bool {
+        (**self).names_machine(client)
+    }
+}
+
+/// The facts that a policy needs and that not every configuration can give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// The actor's groups: from its token or from the directory.
+    pub actor_groups: bool,
+    /// The target's groups: from the directory, or from a token with `act`.
+    pub target_groups: bool,
+}
+
+impl Needs {
+    /// What either needs.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self {
+            actor_groups: self.actor_groups || other.actor_groups,
+            target_groups: self.target_groups || other.target_groups,
+        }
+    }
+}

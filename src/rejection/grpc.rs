@@ -1,0 +1,49 @@
+//! A gRPC status in two headers, without a body.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Response};
+
+use crate::rejection::RejectionKind;
+
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+pub(super) fn is_grpc(request: &Parts) -> bool {
+    let kind = request
+        .headers
+        .get(CONTENT_TYPE)
+        .map_or(&b""[..], HeaderValue::as_bytes);
+    match kind.strip_prefix(b"application/grpc") {
+        Some(rest) => matches!(rest.first(), None | Some(b'+' | b';' | b' ')),
+        None => false,
+    }
+}
+
+pub(super) fn status(kind: RejectionKind) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(STATUS, HeaderValue::from_static(code(kind)));
+    headers.insert(MESSAGE, HeaderValue::from_static(kind.description()));
+    response
+}
+
+/// The codes of the gRPC specification, by their numbers.
+const fn code(kind: RejectionKind) -> &'static str {
+    const INVALID_ARGUMENT: &str = "3";
+    const PERMISSION_DENIED: &str = "7";
+    const FAILED_PRECONDITION: &str = "9";
+    const INTERNAL: &str = "13";
+    const UNAVAILABLE: &str = "14";
+    const UNAUTHENTICATED: &str = "16";
+    match kind.status().as_u16() {
+        400 => INVALID_ARGUMENT,
+        401 => UNAUTHENTICATED,
+        403 => PERMISSION_DENIED,
+        409 => FAILED_PRECONDITION,
+        503 => UNAVAILABLE,
+        _ => INTERNAL,
+    }
+}

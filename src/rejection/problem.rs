@@ -1,0 +1,96 @@
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderValue, Response};
+use serde_json::json;
+
+use super::grpc;
+use crate::rejection::{Rejection, RejectionKind, RespondToRejection};
+
+/// The default answer: problem+json, or a gRPC status for a gRPC request.
+///
+/// The members are `type`, `title`, `status` and, where RFC 6750 or RFC 9470 have a code for it,
+/// `error`. Nothing in it depends on more than the kind.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    realm: Box<str>,
+}
+
+impl Problem {
+    /// Answers that name `realm` in their challenge.
+    ///
+    /// Returns `None` when the realm is empty or has characters other than visible ASCII and spaces,
+    /// or a quote or backslash, which could not stand in the header as they are.
+    #[must_use]
+    pub fn in_realm(realm: &str) -> Option<Self> {
+        let sound = |c: char| (c == ' ' || c.is_ascii_graphic()) && c != '"' && c != '\\';
+        (!realm.is_empty() && realm.chars().all(sound)).then(|| Self {
+            realm: realm.into(),
+        })
+    }
+
+    /// The `WWW-Authenticate` challenge for this kind; `None` where authentication is not the matter.
+    #[must_use]
+    pub fn challenge(&self, kind: RejectionKind) -> Option<HeaderValue> {
+        let realm = &self.realm;
+        let text = match kind {
+            RejectionKind::MissingCredential | RejectionKind::OtherScheme => {
+                format!("Bearer realm=\"{realm}\"")
+            }
+            RejectionKind::StaleLogin { max_age } => {
+                let (code, max_age) = (kind.error_code()?, max_age.as_secs());
+                format!("Bearer realm=\"{realm}\", error=\"{code}\", max_age=\"{max_age}\"")
+            }
+            kind => format!("Bearer realm=\"{realm}\", error=\"{}\"", kind.error_code()?),
+        };
+        HeaderValue::from_str(&text).ok()
+    }
+
+    fn body(kind: RejectionKind) -> Bytes {
+        let mut body = json!({
+            "type": "about:blank",
+            "title": kind.description(),
+            "status": kind.status().as_u16(),
+        });
+        if let Some(code) = kind.error_code() {
+            body["error"] = code.into();
+        }
+        body.to_string().into()
+    }
+}
+
+impl Default for Problem {
+    /// The realm `api`.
+    fn default() -> Self {
+        Self {
+            realm: "api".into(),
+        }
+    }
+}
+
+impl RespondToRejection for Problem {
+    fn respond(&self, rejection: &Rejection, request: &Parts) -> Response<Bytes> {
+        let kind = rejection.kind();
+        let mut response = if grpc::is_grpc(request) {
+            grpc::status(kind)
+        } else {
+            let mut response = Response::new(Self::body(kind));
+            *response.status_mut() = kind.status();
+            let problem = HeaderValue::from_static("application/problem+json");
+            response.headers_mut().insert(CONTENT_TYPE, problem);
+            response
+        };
+        let headers = response.headers_mut();
+        if let Some(challenge) = self.challenge(kind) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if kind.status().as_u16() == 503 {
+            let seconds = rejection
+                .retry_delay()
+                .map_or(1, |delay| delay.as_secs().max(1));
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}

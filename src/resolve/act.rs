@@ -1,0 +1,82 @@
+use http::request::Parts;
+use serde_json::Value;
+
+use crate::answer::Answer;
+use crate::identity::{Identity, IdentityKey};
+use crate::resolve::values::person;
+use crate::resolve::{Requested, Resolution, Resolve, ResolveError};
+use crate::terms::{Ask, Strategy, TargetRef};
+use crate::token::{Claims, Verified};
+
+/// The token's `act` claim says it (RFC 8693, section 4.1): `sub` is the target, `act.sub` the actor.
+///
+/// Only the outermost `act` counts; what is nested inside is history and gives no right (section
+/// 4.1), and more than four levels are refused. `act.iss` names the actor's issuer, by default the
+/// token's own. Where the token says `may_act` (section 4.4), it must name that actor.
+///
+/// It is believed only from an issuer with `Issuer::trust_act()`; from any other it is refused.
+pub fn act() -> Act {
+    Act { _private: () }
+}
+
+/// The strategy made by [`act`].
+#[derive(Debug, Clone)]
+#[must_use = "a strategy does nothing until it is given to the builder"]
+pub struct Act {
+    _private: (),
+}
+
+const MAX_DEPTH: usize = 4;
+
+impl Resolve for Act {
+    fn resolve(&self, claims: &Verified<Claims>, _: &Parts) -> Answer<Resolution> {
+        Answer::now(read(claims).into())
+    }
+}
+
+fn read(claims: &Verified<Claims>) -> Result<Option<Requested>, ResolveError> {
+    let Some(act) = claims.get("act") else {
+        return Ok(None);
+    };
+    let malformed = || ResolveError::token("the act claim is malformed");
+    let actor = key(act, claims.issuer()).ok_or_else(malformed)?;
+    check_history(act, 1).ok_or_else(malformed)?;
+    let target = claims.identity();
+    if actor == *target.key() {
+        return Err(malformed());
+    }
+    if let Some(may_act) = claims.get("may_act") {
+        let allowed = key(may_act, claims.issuer())
+            .ok_or_else(|| ResolveError::token("the may_act claim is malformed"))?;
+        if allowed != actor {
+            return Err(ResolveError::forbidden("may_act"));
+        }
+    }
+    let actor = claims
+        .acting(actor)
+        .ok_or_else(|| ResolveError::forbidden("untrusted_act"))?;
+    let ask = Ask::user(TargetRef::from(target.key()), Strategy::Act);
+    Ok(Some(Requested::new(
+        actor,
+        ask.vouched_for(Identity::clone(target)),
+    )))
+}
+
+fn key(value: &Value, issuer: &str) -> Option<IdentityKey> {
+    let (named, subject) = person(value)?;
+    Some(IdentityKey::new(named.unwrap_or(issuer), subject))
+}
+
+/// Every level must be well formed, although only the outermost is believed.
+fn check_history(act: &Value, depth: usize) -> Option<()> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    match act.get("act") {
+        None => Some(()),
+        Some(inner) => {
+            person(inner)?;
+            check_history(inner, depth + 1)
+        }
+    }
+}

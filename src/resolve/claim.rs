@@ -1,0 +1,88 @@
+use http::request::Parts;
+use serde_json::Value;
+
+use crate::answer::Answer;
+use crate::resolve::values::person;
+use crate::resolve::{Requested, Resolution, Resolve, ResolveError, Targets};
+use crate::terms::{Ask, Strategy, TargetRef};
+use crate::token::{Claims, Verified};
+
+/// The token's own claim says it: `"impersonating": {"sub": "…"}`, with `sub` the actor.
+///
+/// This is what a Cognito pre-token trigger can write, because Cognito lets nobody change `sub`. The
+/// claim is an object with a `sub` and optionally the `iss` of the target; other members say nothing.
+/// It is believed only from an issuer with `Issuer::trust_claim(name)`; from any other it is refused.
+pub fn claim(name: impl Into<Box<str>>) -> Claim {
+    Claim {
+        name: name.into(),
+        form: Form::Object,
+    }
+}
+
+/// The strategy made by [`claim`].
+#[derive(Debug, Clone)]
+#[must_use = "a strategy does nothing until it is given to the builder"]
+pub struct Claim {
+    name: Box<str>,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Object,
+    ObjectOrString,
+}
+
+impl Claim {
+    /// Also takes the bare `sub`, or the object written as JSON inside a string: all that a version 1
+    /// trigger of Cognito can write.
+    pub fn or_string(mut self) -> Self {
+        self.form = Form::ObjectOrString;
+        self
+    }
+
+    fn read(&self, claims: &Verified<Claims>) -> Result<Option<Requested>, ResolveError> {
+        let Some(value) = claims.get(&self.name) else {
+            return Ok(None);
+        };
+        if !claims.trusts_claim(&self.name) {
+            return Err(ResolveError::forbidden("untrusted_claim"));
+        }
+        let malformed = || ResolveError::token("the impersonating claim is malformed");
+        let (issuer, subject) = self.target(value).ok_or_else(malformed)?;
+        let issuer = issuer.unwrap_or_else(|| claims.issuer().to_owned());
+        let target = TargetRef::subject(issuer, subject);
+        Ok(Some(Requested::new(
+            claims.caller(),
+            Ask::user(target, Strategy::Claim),
+        )))
+    }
+
+    fn target(&self, value: &Value) -> Option<(Option<String>, String)> {
+        match value {
+            Value::String(text) if self.form == Form::ObjectOrString => {
+                if text.starts_with('{') {
+                    let object: Value = serde_json::from_str(text).ok()?;
+                    return owned(person(&object)?);
+                }
+                let object = serde_json::json!({ "sub": text });
+                owned(person(&object)?)
+            }
+            value => owned(person(value)?),
+        }
+    }
+}
+
+fn owned((issuer, subject): (Option<&str>, &str)) -> Option<(Option<String>, String)> {
+    Some((issuer.map(str::to_owned), subject.to_owned()))
+}
+
+impl Resolve for Claim {
+    fn resolve(&self, claims: &Verified<Claims>, _: &Parts) -> Answer<Resolution> {
+        Answer::now(self.read(claims).into())
+    }
+
+    fn targets(&self) -> Targets {
+        Targets::Named
+    }
+}

@@ -1,0 +1,127 @@
+//! Our headers must not be dropped, doubled or smuggled on their way, and never go further than here.
+
+use http::header::CONNECTION;
+use http::{HeaderMap, HeaderName};
+
+use crate::resolve::ResolveError;
+use crate::resolve::values::{GROUP, ISSUER, REASON};
+
+/// The headers that are ours: those that strategies read, and those that only come off.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnHeaders {
+    read: Vec<HeaderName>,
+    stripped: Vec<HeaderName>,
+}
+
+/// Ours whether or not a strategy reads them.
+const USER: HeaderName = HeaderName::from_static("impersonate-user");
+
+impl OwnHeaders {
+    /// `read` are the headers of the configured strategies.
+    pub(crate) fn new(mut read: Vec<HeaderName>) -> Self {
+        if !read.is_empty() {
+            read.push(REASON);
+        }
+        read.dedup();
+        let mut stripped = read.clone();
+        stripped.extend([USER, GROUP, ISSUER, REASON]);
+        stripped.sort_by(|left, right| left.as_str().cmp(right.as_str()));
+        stripped.dedup();
+        Self { read, stripped }
+    }
+
+    /// The headers that strategies read.
+    pub(crate) fn read(&self) -> &[HeaderName] {
+        &self.read
+    }
+
+    /// Whether any header that a strategy reads is there, under its own name or a twin's.
+    pub(crate) fn any(&self, headers: &HeaderMap) -> bool {
+        headers.keys().any(|name| is_among(name, &self.read))
+    }
+
+    /// Refuses twins (`impersonate_user`), which an upstream may take for ours, and headers of ours
+    /// listed in `Connection`, which a proxy on the way may have dropped (RFC 9110, section 7.6.1).
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), ResolveError> {
+        if self.read.is_empty() {
+            return Ok(());
+        }
+        let twin = |name: &HeaderName| is_among(name, &self.read) && !self.read.contains(name);
+        if headers.keys().any(twin) {
+            return Err(ResolveError::request("a twin of an impersonation header"));
+        }
+        let hop_by_hop = headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .any(|token| self.read.iter().any(|name| same(name, token.trim_ascii())));
+        if hop_by_hop {
+            return Err(ResolveError::request(
+                "an impersonation header listed in connection",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Takes every header of ours off, and every twin.
+    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
+        while let Some(name) = headers.keys().find(|name| is_among(name, &self.stripped)) {
+            let name = name.clone();
+            headers.remove(name);
+        }
+    }
+}
+
+fn is_among(name: &HeaderName, ours: &[HeaderName]) -> bool {
+    ours.iter().any(|own| same(own, name.as_str().as_bytes()))
+}
+
+/// Equal, taking `_` for `-` and letters of either case for the same.
+fn same(own: &HeaderName, other: &[u8]) -> bool {
+    let own = own.as_str().as_bytes();
+    let plain = |byte: u8| {
+        if byte == b'_' {
+            b'-'
+        } else {
+            byte.to_ascii_lowercase()
+        }
+    };
+    own.len() == other.len() && own.iter().zip(other).all(|(a, b)| plain(*a) == plain(*b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_comes_off_and_nothing_else() {
+        let own = OwnHeaders::new(vec![HeaderName::from_static("x-act-as")]);
+        let mut headers = HeaderMap::new();
+        for name in [
+            "x-act-as",
+            "x_act_as",
+            "x-act_as",
+            "impersonate_user",
+            "impersonate-reason",
+        ] {
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                "a".parse().unwrap(),
+            );
+        }
+        headers.append("x-act-asx", "kept".parse().unwrap());
+        own.strip(&mut headers);
+        assert_eq!(
+            headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
+            ["x-act-asx"]
+        );
+    }
+
+    #[test]
+    fn a_header_that_no_strategy_reads_is_not_checked() {
+        let mut headers = HeaderMap::new();
+        headers.append("impersonate_user", "a".parse().unwrap());
+        assert!(OwnHeaders::new(Vec::new()).check(&headers).is_ok());
+        assert!(OwnHeaders::new(vec![USER]).check(&headers).is_err());
+    }
+}

@@ -1,0 +1,173 @@
+//! Strategies: how a request says that it impersonates.
+//!
+//! The strategies are asked on every request, and what they say must agree: a header that names
+//! somebody else than the token does is refused, never ignored. A strategy that has nothing to
+//! say answers [`Resolution::NotRequested`]; one that cannot make sense of what it sees answers
+//! [`Resolution::Failed`], and the request ends there.
+//!
+//! | strategy | who is the actor | who is the target | needs |
+//! |---|---|---|---|
+//! | [`claim`] | the token's `sub` | `impersonating.sub` | `Issuer::trust_claim` |
+//! | [`act`] | `act.sub` (RFC 8693) | the token's `sub` | `Issuer::trust_act` |
+//! | [`header`] | the token's `sub` | the `impersonate-user` header | a directory |
+//! | [`role`] | the token's `sub` | nobody: named groups in place of the actor's own | a closed list |
+//! | [`custom`] | the token's `sub` or `act` | whatever the closure says | |
+//!
+//! No strategy can invent an actor: a [`Requested`] takes a `Verified<Identity>`, and only a verified
+//! token gives one. A strategy decides nothing: what is asked for goes to the policy.
+//!
+//! ```
+//! use tower_impersonate::resolve::{self, Resolve};
+//!
+//! let strategy = resolve::header("impersonate-user").names();
+//! assert_eq!(strategy.headers()[0], "impersonate-user");
+//! assert!(resolve::header("not a header").check().is_err());
+//! ```
+
+mod act;
+mod claim;
+mod custom;
+mod error;
+mod header;
+mod hygiene;
+mod role;
+mod settle;
+mod values;
+
+pub use self::act::{Act, act};
+pub use self::claim::{Claim, claim};
+pub use self::custom::custom;
+pub use self::error::{ResolveError, ResolveErrorKind};
+pub use self::header::{Header, header};
+pub(crate) use self::hygiene::OwnHeaders;
+pub use self::role::{Role, role};
+pub(crate) use self::settle::{finish, inspect, settle};
+pub use self::values::{GROUP, ISSUER, REASON};
+
+use http::HeaderName;
+use http::request::Parts;
+
+use crate::answer::Answer;
+use crate::identity::Identity;
+use crate::terms::Ask;
+use crate::token::{Claims, Verified};
+
+/// One way in which a request can say that it impersonates.
+///
+/// Asked once per authenticated request, after the token was verified. The built-in strategies
+/// answer now; one that has to wait takes what it needs out of `parts` first. It must not decide:
+/// that is the policy's.
+pub trait Resolve: Send + Sync {
+    /// Reads the request.
+    fn resolve(&self, claims: &Verified<Claims>, parts: &Parts) -> Answer<Resolution>;
+
+    /// The request headers that it reads: they are taken off the request before the handler, and
+    /// `Vary` names them on every response.
+    fn headers(&self) -> &[HeaderName] {
+        &[]
+    }
+
+    /// When it is asked.
+    fn asked(&self) -> Asked {
+        Asked::Always
+    }
+
+    /// Where its targets come from, so that a missing directory is found at build time.
+    fn targets(&self) -> Targets {
+        Targets::Vouched
+    }
+
+    /// Whether it is configured soundly; asked at build time.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for whoever configured it.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// When a strategy is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Asked {
+    /// On every authenticated request.
+    Always,
+    /// Only when no strategy that is always asked has something to say.
+    WhenSilent,
+}
+
+/// Where the target of a strategy comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Targets {
+    /// Anybody can be named, so a directory must say who exists.
+    LookedUp,
+    /// A trusted token names the target; a directory is asked where there is one.
+    Named,
+    /// The token is the target's own, or there is no target.
+    Vouched,
+}
+
+/// What a strategy says of a request.
+#[derive(Debug)]
+pub enum Resolution {
+    /// Nothing: this request does not impersonate, as far as this strategy sees.
+    NotRequested,
+    /// Somebody asks for something.
+    Requested(Requested),
+    /// Something is there, but it makes no sense or is not to be believed.
+    Failed(ResolveError),
+}
+
+/// A verified actor and what it asks for.
+#[derive(Debug)]
+pub struct Requested {
+    pub(crate) actor: Verified<Identity>,
+    pub(crate) ask: Ask,
+}
+
+impl Requested {
+    /// The actor comes from [`Verified<Claims>::caller`] or [`Verified<Claims>::acting`].
+    ///
+    /// [`Verified<Claims>::caller`]: crate::token::Verified::caller
+    /// [`Verified<Claims>::acting`]: crate::token::Verified::acting
+    #[must_use]
+    pub fn new(actor: Verified<Identity>, ask: Ask) -> Self {
+        Self { actor, ask }
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub fn actor(&self) -> &Identity {
+        &self.actor
+    }
+
+    /// For what.
+    #[must_use]
+    pub fn ask(&self) -> &Ask {
+        &self.ask
+    }
+}
+
+impl From<Requested> for Resolution {
+    fn from(requested: Requested) -> Self {
+        Self::Requested(requested)
+    }
+}
+
+impl From<ResolveError> for Resolution {
+    fn from(error: ResolveError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Result<Option<Requested>, ResolveError>> for Resolution {
+    fn from(result: Result<Option<Requested>, ResolveError>) -> Self {
+        match result {
+            Ok(Some(requested)) => Self::Requested(requested),
+            Ok(None) => Self::NotRequested,
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
