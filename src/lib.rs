@@ -2,8 +2,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod answer;
+pub mod directory;
 pub mod identity;
 pub mod secret;
+pub mod stamp;
 pub mod terms;
 pub mod time;
 
