@@ -72,7 +72,8 @@ fn a_changed_username_leaves_nothing_behind() {
     let users = MemoryDirectory::default();
     assert_eq!(users.insert(alice()), None);
     let renamed = alice().with_username("alicia").with_groups(["customers"]);
-    assert_eq!(users.clone().insert(renamed.clone()), Some(alice()));
+    let clone = users.clone();
+    assert_eq!(clone.insert(renamed.clone()), Some(alice()));
     assert_eq!(found(&users, &by_name("alice")), NOT_FOUND);
     assert_eq!(found(&users, &by_name("alicia")), Ok(renamed.clone()));
     assert_eq!(found(&users, &by_sub("alice-sub")), Ok(renamed.clone()));
@@ -203,7 +204,8 @@ fn forget_removes_somebody_by_every_reference_and_nobody_else() {
         assert!(found(&users, target).is_ok());
     }
     assert_eq!(inner.asked(), 3);
-    users.clone().forget(alice().key());
+    let clone = users.clone();
+    clone.forget(alice().key());
     for target in &all {
         assert!(found(&users, target).is_ok());
     }

@@ -64,8 +64,14 @@ fn without_a_subscriber_or_a_span_nothing_happens() {
 fn own_and_outer_span_show_every_field_once() {
     let (json, otel) = (Log::default(), Exported::new());
     let both = registry().with(json.json_layer()).with(otel.layer());
-    with_default(both, || request(|| tracing::info!("handled")));
+    with_default(both, || {
+        request(|| {
+            tracing::info!("handled");
+            drop(tracing::info_span!("child"));
+        });
+    });
     otel.assert_stamped_once("outer");
+    otel.assert_not_stamped("child");
     otel.assert_stamped_once("impersonation.request");
 
     let line = json.json().remove(0);
