@@ -60,6 +60,14 @@ impl<T> Answer<T> {
         }
     }
 
+    /// Takes the value out if it is here, without waiting and without a task to wake.
+    pub(crate) fn take_now(&mut self) -> Option<T> {
+        match &mut self.0 {
+            Inner::Now(value) => value.take(),
+            Inner::Later(_) => None,
+        }
+    }
+
     /// Changes the value, now or when it comes.
     pub fn map<U>(self, f: impl FnOnce(T) -> U + Send + 'static) -> Answer<U>
     where

@@ -331,6 +331,14 @@ impl Permit {
     pub fn ask(&self) -> &Ask {
         &self.ask
     }
+
+    /// Gives the permit back: what the request wants to do goes beyond it.
+    #[must_use]
+    pub fn refuse(self, rule: &'static str) -> Box<Refused> {
+        let target = self.target().cloned();
+        let Self { actor, ask, .. } = self;
+        Box::new(Refused { denial: Denial::by(rule), actor, ask: Some(ask), target })
+    }
 }
 
 impl fmt::Debug for Permit {

@@ -1,0 +1,75 @@
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{PoisonError, RwLock};
+
+use crate::directory::LookupError;
+use crate::identity::{Identity, IdentityKey};
+
+/// People by one text each, a `sub` or a name; the same text may name people of several issuers.
+///
+/// It is split, so that no lock is shared by all requests. No lock is held longer than it takes to
+/// read or change one entry.
+#[derive(Default)]
+pub(super) struct Index {
+    shards: [Shard; 16],
+    hasher: RandomState,
+}
+
+type Shard = RwLock<HashMap<Box<str>, Vec<Identity>>>;
+
+impl Index {
+    /// The one person of that text at that issuer.
+    pub(super) fn find(&self, issuer: &str, text: &str) -> Result<Identity, LookupError> {
+        let people = self
+            .shard(text)
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut bearers = people
+            .get(text)
+            .into_iter()
+            .flatten()
+            .filter(|identity| identity.issuer() == issuer);
+        match (bearers.next(), bearers.next()) {
+            (None, _) => Err(LookupError::not_found()),
+            (Some(one), None) => Ok(one.clone()),
+            (Some(_), Some(_)) => Err(LookupError::ambiguous()),
+        }
+    }
+
+    /// Adds somebody, or replaces who has the same key.
+    pub(super) fn put(&self, text: &str, identity: Identity) -> Option<Identity> {
+        let mut people = self
+            .shard(text)
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let bearers = people.entry(text.into()).or_default();
+        let known = bearers
+            .iter_mut()
+            .find(|known| known.key() == identity.key());
+        if let Some(known) = known {
+            return Some(std::mem::replace(known, identity));
+        }
+        bearers.push(identity);
+        None
+    }
+
+    pub(super) fn remove(&self, text: &str, key: &IdentityKey) -> Option<Identity> {
+        let mut people = self
+            .shard(text)
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let bearers = people.get_mut(text)?;
+        let at = bearers.iter().position(|known| known.key() == key)?;
+        let removed = bearers.swap_remove(at);
+        if bearers.is_empty() {
+            people.remove(text);
+        }
+        Some(removed)
+    }
+
+    fn shard(&self, text: &str) -> &Shard {
+        let hash = self.hasher.hash_one(text);
+        // The remainder is below the number of shards.
+        &self.shards[(hash % self.shards.len() as u64) as usize]
+    }
+}

@@ -1,0 +1,94 @@
+//! Who somebody is: groups, tenant, rank and profile, for those whose own token is not at hand.
+//!
+//! An impersonating request carries the actor's token, never the target's. Whatever the policy and
+//! the handlers have to know of the target comes from a [`Directory`]: the application's user
+//! table, an LDAP server, a user pool. A closure is one; [`memory`] holds people in memory, and
+//! [`cached`] makes a slow directory fast.
+//!
+//! Rules: a directory answers for the issuer that the reference names and for no other; it is asked
+//! only for actors that passed the policy alone; it says what it knows and decides nothing. Found
+//! or not, disabled or ambiguous, the client sees the same refusal.
+//!
+//! Caveat: facts are as fresh as the directory. What [`cached`] holds may be a few seconds old, and
+//! a name is borne by whoever bears it today.
+//!
+//! ```
+//! use tower_impersonate::Identity;
+//! use tower_impersonate::directory::{self, Directory, LookupError, LookupErrorKind};
+//! use tower_impersonate::terms::TargetRef;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! const ISSUER: &str = "https://issuer.example.com";
+//! let users = directory::memory([
+//!     Identity::new(ISSUER, "alice-sub").with_username("alice").with_groups(["customers"]),
+//! ]);
+//! let found = users.find(&TargetRef::name(ISSUER, "alice")).await;
+//! assert_eq!(found.unwrap().subject(), "alice-sub");
+//! let missing = users.find(&TargetRef::subject(ISSUER, "mallory-sub")).await;
+//! assert_eq!(missing.unwrap_err().kind(), LookupErrorKind::NotFound);
+//!
+//! // A closure is a directory, too.
+//! let nobody = |_: &TargetRef| Err::<Identity, _>(LookupError::not_found());
+//! assert!(nobody.find(&TargetRef::name(ISSUER, "alice")).await.is_err());
+//! # }
+//! ```
+
+mod cached;
+mod error;
+mod index;
+mod memory;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use self::cached::{CacheError, CachedDirectory, cached};
+pub use self::error::{LookupError, LookupErrorKind};
+pub use self::memory::{MemoryDirectory, memory};
+
+use crate::answer::Answer;
+use crate::identity::Identity;
+use crate::terms::TargetRef;
+
+/// Finds people.
+///
+/// Anything that is `Fn(&TargetRef)` and returns a `Result<Identity, LookupError>`, or an
+/// [`Answer`] of one, is a directory.
+pub trait Directory: Send + Sync {
+    /// Finds the one person that `target` refers to.
+    ///
+    /// Asked for the target of an impersonation; and for the actor, by `sub`, where the token does
+    /// not tell a fact that the policy needs. `target.issuer()` is always a configured issuer, and
+    /// the person must be that issuer's; who was asked for by `sub` must have that `sub`.
+    ///
+    /// A fact that is left out is unknown, and rules that need it deny: give the groups even when
+    /// there is none, and say whether the account is enabled.
+    ///
+    /// It must not block the thread; an answer that waits is given up after one second, unless
+    /// configured otherwise. It is asked on every impersonating request: what it answers is never
+    /// kept, except by [`cached`]. A panic counts as unavailable.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupErrorKind::NotFound`] and [`LookupErrorKind::Ambiguous`] are answers, and refuse
+    /// like a missing right; [`LookupErrorKind::Unavailable`] is a fault, and the request fails.
+    fn find(&self, target: &TargetRef) -> Answer<Result<Identity, LookupError>>;
+}
+
+impl<F, R> Directory for F
+where
+    F: Fn(&TargetRef) -> R + Send + Sync,
+    R: Into<Answer<Result<Identity, LookupError>>>,
+{
+    fn find(&self, target: &TargetRef) -> Answer<Result<Identity, LookupError>> {
+        self(target).into()
+    }
+}
+
+impl<D: Directory + ?Sized> Directory for Arc<D> {
+    fn find(&self, target: &TargetRef) -> Answer<Result<Identity, LookupError>> {
+        (**self).find(target)
+    }
+}

@@ -1,0 +1,46 @@
+use std::cell::RefCell;
+use std::marker::PhantomData;
+
+use crate::stamp::value::Stamp;
+
+/// The stamp of the request that is being polled on this thread; `None` where nobody impersonates.
+#[must_use]
+pub fn current() -> Option<Stamp> {
+    CURRENT
+        .try_with(|slot| slot.borrow().clone())
+        .ok()
+        .flatten()
+}
+
+pub(super) fn enter(stamp: Stamp) -> Entered {
+    Entered {
+        previous: replace(Some(stamp)),
+        stays_on_this_thread: PhantomData,
+    }
+}
+
+/// Puts the previous stamp back when it is dropped, also while a panic unwinds.
+///
+/// Drop guards in the reverse order of entering, as local variables do by themselves.
+#[derive(Debug)]
+#[must_use = "the stamp is current only until the guard is dropped"]
+pub struct Entered {
+    previous: Option<Stamp>,
+    stays_on_this_thread: PhantomData<*const ()>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        drop(replace(self.previous.take()));
+    }
+}
+
+// The borrow ends before anything else runs, and a thread that is ending has no slot: neither can
+// panic.
+fn replace(stamp: Option<Stamp>) -> Option<Stamp> {
+    CURRENT.try_with(|slot| slot.replace(stamp)).ok().flatten()
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Stamp>> = const { RefCell::new(None) };
+}

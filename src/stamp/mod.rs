@@ -1,0 +1,58 @@
+//! The stamp: who is really there, and whom they act as, on every span and log record.
+//!
+//! A plain request gets `user.id` on the span that is open around it ([`record_user`]). An
+//! impersonating one gets more:
+//!
+//! - its own span `impersonation.request` ([`open_span`], [`complete_span`]), at level `ERROR`, so
+//!   that `RUST_LOG=warn` keeps it;
+//! - the same fields on the span that was open around it ([`Stamp::record_on`]), whether or not
+//!   that span declared them;
+//! - a place on the thread for as long as the handler and the response body are polled
+//!   ([`Stamp::enter`]), where whatever runs inside finds it ([`current`]).
+//!
+//! With the feature `subscriber`, a layer for `tracing-subscriber` puts the fields on every span
+//! that is opened meanwhile.
+//!
+//! Rules: an authenticated request has a `user.id`, an impersonating one has both subs, and nothing
+//! else is ever stamped. The names are in [`fields`].
+//!
+//! Caveat: a bare `tokio::spawn`, `spawn_blocking` or `std::thread` carries no context, so nobody
+//! can stamp what runs there; spawn with `in_current_span()`. Log records written before the caller
+//! was authenticated carry no stamp either.
+//!
+//! ```
+//! use tower_impersonate::identity::IdentityKey;
+//! use tower_impersonate::stamp::{self, Stamp};
+//! use tower_impersonate::terms::{Mode, Strategy};
+//!
+//! let support = IdentityKey::new("https://issuer.example.com", "support-sub");
+//! let alice = IdentityKey::new("https://issuer.example.com", "alice-sub");
+//!
+//! let span = stamp::open_span(&support, Strategy::Header);
+//! let stamp = Stamp::impersonation(&support, Some(&alice), Mode::Full, Strategy::Header, None);
+//! stamp::complete_span(&span, &stamp);
+//! {
+//!     let _span = span.enter();
+//!     let _stamp = stamp.enter();
+//!     assert_eq!(stamp::current().map(|s| s.user().to_owned()), Some("alice-sub".to_owned()));
+//! }
+//! assert!(stamp::current().is_none());
+//! ```
+
+pub mod fields;
+#[cfg(feature = "subscriber")]
+#[cfg_attr(docsrs, doc(cfg(feature = "subscriber")))]
+pub mod subscriber;
+
+mod ambient;
+mod record;
+mod span;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::ambient::{Entered, current};
+pub use self::record::record_user;
+pub use self::span::{complete_span, open_span};
+pub use self::value::Stamp;

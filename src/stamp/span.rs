@@ -1,0 +1,46 @@
+use tracing::field::Empty;
+use tracing::{Span, error_span};
+
+use crate::identity::IdentityKey;
+use crate::stamp::record::{self, Values};
+use crate::stamp::value::Stamp;
+use crate::terms::Strategy;
+
+/// Opens the span of a request that asks to impersonate: `impersonation.request`.
+///
+/// It is a child of the current span and knows the actor and the strategy; whatever is decided
+/// later is declared and empty, until [`complete_span`] or, for a denial whose target was found,
+/// `span.record(fields::TARGET_SUB, ..)` fills it in.
+#[must_use]
+pub fn open_span(actor: &IdentityKey, strategy: Strategy) -> Span {
+    error_span!(
+        target: TARGET,
+        NAME,
+        user.id = Empty,
+        impersonation.actor.sub = actor.subject(),
+        impersonation.actor.iss = actor.issuer(),
+        impersonation.target.sub = Empty,
+        impersonation.target.iss = Empty,
+        impersonation.mode = Empty,
+        impersonation.strategy = strategy.as_str(),
+        impersonation.groups = Empty,
+    )
+}
+
+/// Says on the request's own span what was decided, and leaves the stamp there for its descendants.
+///
+/// Call it once, on the span that [`open_span`] gave.
+pub fn complete_span(span: &Span, stamp: &Stamp) {
+    let undecided_until_now = Values {
+        actor_sub: None,
+        actor_iss: None,
+        strategy: None,
+        ..stamp.values()
+    };
+    // The layer that keeps stamps on spans sees the record, and finds the stamp on the thread.
+    let _entered = stamp.enter();
+    record::on_span(span, &undecided_until_now);
+}
+
+pub(super) const NAME: &str = "impersonation.request";
+pub(super) const TARGET: &str = "impersonation";

@@ -1,0 +1,160 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tracing::subscriber::with_default;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry;
+
+use super::{EXPECTED, Exported, Log, request, stamp, values};
+use crate::identity::{IdentityKey, Names};
+use crate::stamp::{Stamp, current, fields, open_span, record_user};
+use crate::terms::{Mode, Strategy};
+
+#[test]
+fn a_plain_request_gets_its_user_on_a_span_that_does_not_declare_it() {
+    let (text, json, otel) = (Log::default(), Log::default(), Exported::new());
+    let both = registry().with(json.json_layer()).with(otel.layer());
+    with_default(both, || {
+        let plain = || {
+            record_user("alice-sub");
+            tracing::info!("handled");
+        };
+        tracing::info_span!("outer", route = "/me").in_scope(plain);
+        tracing::info!("outside");
+    });
+    with_default(registry().with(text.text_layer()), || {
+        tracing::info_span!("outer", route = "/me").in_scope(|| {
+            record_user("alice-sub");
+            tracing::info!("handled");
+        });
+    });
+    let lines = json.json();
+    assert_eq!(lines[0]["span"]["user.id"], "alice-sub");
+    assert_eq!(lines[0]["span"]["route"], "/me");
+    assert!(lines[1].get("span").is_none());
+    let expected = r#"outer{route="/me" user.id="alice-sub"}"#;
+    assert!(text.text().contains(expected), "{}", text.text());
+    assert_eq!(values(&otel.span("outer"), "user.id"), ["alice-sub"]);
+    assert!(values(&otel.span("outer"), fields::ACTOR_SUB).is_empty());
+}
+
+#[test]
+fn a_span_that_declares_the_field_gets_it_too() {
+    let otel = Exported::new();
+    with_default(registry().with(otel.layer()), || {
+        let outer = tracing::info_span!("outer", user.id = tracing::field::Empty);
+        outer.in_scope(|| record_user("alice-sub"));
+    });
+    assert_eq!(values(&otel.span("outer"), "user.id"), ["alice-sub"]);
+}
+
+#[test]
+fn without_a_subscriber_or_a_span_nothing_happens() {
+    record_user("alice-sub");
+    stamp().record_on(&tracing::Span::none());
+    let log = Log::default();
+    with_default(registry().with(log.text_layer()), || {
+        record_user("alice-sub");
+        tracing::info!("no span");
+    });
+    assert!(!log.text().contains("alice-sub"));
+}
+
+#[test]
+fn own_and_outer_span_show_every_field_once() {
+    let (json, otel) = (Log::default(), Exported::new());
+    let both = registry().with(json.json_layer()).with(otel.layer());
+    with_default(both, || {
+        request(|| {
+            tracing::info!("handled");
+            drop(tracing::info_span!("child"));
+        });
+    });
+    otel.assert_stamped_once("outer");
+    otel.assert_not_stamped("child");
+    otel.assert_stamped_once("impersonation.request");
+
+    let line = json.json().remove(0);
+    for (field, expected) in EXPECTED {
+        assert_eq!(line["span"][field], expected);
+        for span in line["spans"].as_array().expect("a list of spans") {
+            assert_eq!(span[field], expected);
+        }
+    }
+    assert_eq!(line["span"]["name"], "impersonation.request");
+}
+
+#[test]
+fn an_undecided_span_shows_the_actor_only() {
+    let otel = Exported::new();
+    with_default(registry().with(otel.layer()), || {
+        drop(open_span(stamp().actor(), Strategy::Act));
+    });
+    let span = otel.span("impersonation.request");
+    assert_eq!(values(&span, fields::ACTOR_SUB), ["support-sub"]);
+    assert_eq!(values(&span, fields::STRATEGY), ["act"]);
+    assert!(values(&span, fields::USER_ID).is_empty());
+    assert!(values(&span, fields::TARGET_SUB).is_empty());
+}
+
+#[test]
+fn the_own_span_survives_a_filter_at_warn() {
+    let log = Log::default();
+    let subscriber = registry()
+        .with(EnvFilter::new("warn"))
+        .with(log.json_layer());
+    with_default(subscriber, || {
+        request(|| {
+            tracing::info!("filtered out");
+            tracing::info_span!("inner").in_scope(|| tracing::warn!("kept"));
+        });
+    });
+    let lines = log.json();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["span"]["name"], "impersonation.request");
+    assert_eq!(lines[0]["span"][fields::ACTOR_SUB], "support-sub");
+    assert_eq!(lines[0]["span"][fields::USER_ID], "alice-sub");
+}
+
+#[test]
+fn a_role_has_no_target_and_the_actor_remains_the_user() {
+    let actor = IdentityKey::new("https://staff.example.com", "support-sub");
+    let groups = Names::from(["auditors"]);
+    let role = Stamp::impersonation(&actor, None, Mode::Full, Strategy::Role, Some(&groups));
+    assert_eq!(role.user(), "support-sub");
+
+    let otel = Exported::new();
+    with_default(registry().with(otel.layer()), || {
+        role.record_on(&tracing::info_span!("outer"));
+    });
+    let span = otel.span("outer");
+    assert_eq!(values(&span, fields::USER_ID), ["support-sub"]);
+    assert_eq!(values(&span, fields::GROUPS), ["auditors"]);
+    assert!(values(&span, fields::TARGET_SUB).is_empty());
+    assert!(values(&span, fields::TARGET_ISS).is_empty());
+}
+
+#[test]
+fn the_current_stamp_is_restored_also_by_a_panic() {
+    let role = {
+        let actor = IdentityKey::new("iss", "actor");
+        Stamp::impersonation(&actor, None, Mode::Full, Strategy::Role, None)
+    };
+    assert_eq!(current(), None);
+    let outer = stamp().enter();
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _inner = role.enter();
+        assert_eq!(current().as_ref(), Some(&role));
+        std::panic::resume_unwind(Box::new("handler"));
+    }));
+    assert!(caught.is_err());
+    assert_eq!(current(), Some(stamp()));
+    drop(outer);
+    assert_eq!(current(), None);
+}
+
+#[test]
+fn debug_shows_the_pair() {
+    let shown = format!("{:?}", stamp());
+    assert!(shown.contains("support-sub") && shown.contains("alice-sub"));
+}
