@@ -6,5 +6,6 @@ pub mod identity;
 pub mod secret;
 pub mod terms;
 pub mod time;
+pub mod token;
 
 pub use crate::identity::Identity;
