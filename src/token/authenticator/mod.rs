@@ -1,0 +1,182 @@
+mod builder;
+mod error;
+mod unverified;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::answer::Answer;
+use crate::time::{Clock, Timestamp};
+use crate::token::authenticator::unverified::Unverified;
+use crate::token::cache::TokenCache;
+use crate::token::claims::Claims;
+use crate::token::error::{TokenError, TokenErrorKind};
+use crate::token::issuer::IssuerFacts;
+use crate::token::issuers::Issuers;
+use crate::token::judge::judge;
+use crate::token::keys::{Connecting, Key, Lookup, Waiting};
+use crate::token::verified::Verified;
+
+pub use self::builder::AuthenticatorBuilder;
+pub use self::error::{AuthenticatorError, ConnectError};
+
+/// Turns tokens into [`Verified<Claims>`].
+///
+/// Holds the issuers, their keys and the cache of verified tokens. Cheap to clone; clones share
+/// all of it.
+#[derive(Clone)]
+pub struct Authenticator(Arc<Inner>);
+
+struct Inner {
+    issuers: Arc<Issuers>,
+    cache: TokenCache,
+    clock: Arc<dyn Clock>,
+    max_token_bytes: usize,
+}
+
+impl Authenticator {
+    /// Starts the configuration.
+    pub fn builder() -> AuthenticatorBuilder {
+        AuthenticatorBuilder::new()
+    }
+
+    /// Judges a token.
+    ///
+    /// The answer is there at once unless the token names a key that has to be fetched; a token
+    /// that is in the cache costs no allocation. Keys are fetched on a task of their own, so that
+    /// outside of a tokio runtime they count as unavailable.
+    pub fn authenticate(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Answer<Result<Verified<Claims>, TokenError>> {
+        match self.0.begin(token, now) {
+            Step::Done(done) => Answer::now(done.inspect_err(refused)),
+            Step::Wait(unverified, waiting) => {
+                let inner = Arc::clone(&self.0);
+                let token: Box<str> = token.into();
+                Answer::later(async move {
+                    let kid = unverified.header.kid.clone();
+                    let done = match waiting.key(kid.as_deref()).await {
+                        Ok(key) => inner.finish(&token, *unverified, &key, now),
+                        Err(error) => Err(error),
+                    };
+                    done.inspect_err(refused)
+                })
+            }
+        }
+    }
+
+    /// Fetches the keys of every issuer now, all at once; for those who want to fail early.
+    ///
+    /// Of a Cognito pool, which has two names, the keys of one are enough.
+    ///
+    /// # Errors
+    ///
+    /// The first issuer, in the order of the configuration, whose keys cannot be had.
+    pub async fn connect(&self) -> Result<(), ConnectError> {
+        let issuers = &self.0.issuers;
+        // All are under way before the first is waited for.
+        let under_way: Vec<(&str, Vec<Connecting>)> = issuers
+            .profiles()
+            .iter()
+            .map(|profile| {
+                let sources = issuers.sources(profile);
+                let connecting = sources.filter_map(|source| source.connect()).collect();
+                (profile.facts.issuer(), connecting)
+            })
+            .collect();
+        for (issuer, sources) in under_way {
+            let mut outcome = Ok(());
+            for source in sources {
+                outcome = source.done().await;
+                if outcome.is_ok() {
+                    break;
+                }
+            }
+            outcome.map_err(|failure| ConnectError::new(issuer, failure))?;
+        }
+        Ok(())
+    }
+
+    /// What the configuration says of the issuer with exactly this canonical name.
+    #[must_use]
+    pub fn issuer_facts(&self, issuer: &str) -> Option<&IssuerFacts> {
+        self.issuers().find(|facts| facts.issuer() == issuer)
+    }
+
+    /// All configured issuers, in the order of the configuration.
+    pub fn issuers(&self) -> impl Iterator<Item = &IssuerFacts> {
+        self.0
+            .issuers
+            .profiles()
+            .iter()
+            .map(|profile| &profile.facts)
+    }
+
+    /// The clock that everything here reads.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+}
+
+enum Step {
+    Done(Result<Verified<Claims>, TokenError>),
+    Wait(Box<Unverified>, Waiting),
+}
+
+impl Inner {
+    fn begin(&self, token: &str, now: Timestamp) -> Step {
+        if token.len() > self.max_token_bytes {
+            return Step::Done(Err(TokenErrorKind::TooLong.into()));
+        }
+        if let Some(known) = self.cache.get(token, now) {
+            return Step::Done(known.map_err(Into::into));
+        }
+        let unverified = match Unverified::read(token, &self.issuers) {
+            Ok(unverified) => unverified,
+            Err(error) => return Step::Done(Err(error)),
+        };
+        match unverified
+            .route
+            .source
+            .find(unverified.header.kid.as_deref())
+        {
+            Lookup::Known(key) => Step::Done(self.finish(token, unverified, &key, now)),
+            Lookup::Refused(error) => Step::Done(Err(error)),
+            Lookup::Later(waiting) => Step::Wait(Box::new(unverified), waiting),
+        }
+    }
+
+    fn finish(
+        &self,
+        token: &str,
+        unverified: Unverified,
+        key: &Arc<Key>,
+        now: Timestamp,
+    ) -> Result<Verified<Claims>, TokenError> {
+        let route = unverified.route.clone();
+        let claims = unverified.verify(token, key)?;
+        let claims = judge(claims, &route.profile, &self.issuers, now)?;
+        self.cache.insert(token, &claims, key, &route.source);
+        Ok(claims)
+    }
+}
+
+fn refused(error: &TokenError) {
+    tracing::debug!(target: "impersonation::token", kind = ?error.kind(), "{error}");
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let issuers: Vec<&str> = self.issuers().map(IssuerFacts::issuer).collect();
+        f.debug_struct("Authenticator")
+            .field("issuers", &issuers)
+            .field("cache", &self.0.cache)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "aws_lc_rs"))]
+mod tests;

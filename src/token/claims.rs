@@ -1,0 +1,159 @@
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::identity::{Affiliation, Identity, IdentityKey};
+use crate::time::Timestamp;
+use crate::token::error::TokenErrorKind;
+use crate::token::issuer::{IssuerFacts, Profile, Tenant};
+use crate::token::issuers::Issuers;
+use crate::token::verified::{Evidence, Origin, Verified};
+use crate::token::window::Window;
+
+/// The claims of a token.
+///
+/// There are no unverified ones: they come as [`Verified<Claims>`] from
+/// [`Authenticator::authenticate`](crate::token::Authenticator::authenticate), or not at all.
+/// Cheap to clone; `Debug` shows who it is, not what is claimed.
+#[derive(Clone)]
+pub struct Claims(Arc<Data>);
+
+struct Data {
+    /// With all claims as its attributes.
+    identity: Identity,
+    window: Window,
+    profile: Arc<Profile>,
+    issuers: Arc<Issuers>,
+}
+
+impl Claims {
+    pub(super) fn verified(
+        identity: Identity,
+        window: Window,
+        profile: Arc<Profile>,
+        issuers: Arc<Issuers>,
+    ) -> Verified<Self> {
+        let evidence = Evidence {
+            voucher: profile.facts.shared_issuer(),
+            expires_at: window.expires_at(),
+            origin: Origin::Own,
+        };
+        let data = Data {
+            identity,
+            window,
+            profile,
+            issuers,
+        };
+        Verified::new(Self(Arc::new(data)), evidence)
+    }
+
+    /// The issuer, by its canonical name.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.issuer_facts().issuer()
+    }
+
+    /// What the configuration says of the issuer.
+    #[must_use]
+    pub fn issuer_facts(&self) -> &IssuerFacts {
+        &self.0.profile.facts
+    }
+
+    /// The token's own `sub`, with what the token says of it.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    /// One claim, as it stands in the token.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.identity.attribute(name)
+    }
+
+    /// `exp`, without leeway.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.0.window.expires_at()
+    }
+
+    /// `jti`.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.0.identity.text("jti")
+    }
+
+    /// The app client that the token was issued to: `client_id`, else `azp`.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        let identity = &self.0.identity;
+        identity.text("client_id").or_else(|| identity.text("azp"))
+    }
+
+    /// Whether the issuer's configuration believes this claim when it asks for an impersonation.
+    #[must_use]
+    pub fn trusts_claim(&self, name: &str) -> bool {
+        self.issuer_facts().trusts_claim(name)
+    }
+
+    /// Whether the issuer's configuration believes its `act`.
+    #[must_use]
+    pub fn trusts_act(&self) -> bool {
+        self.issuer_facts().trusts_act()
+    }
+
+    pub(super) fn check_time(&self, now: Timestamp) -> Result<(), TokenErrorKind> {
+        self.0.window.check(now)
+    }
+}
+
+impl Verified<Claims> {
+    /// The one to whom the token was issued.
+    #[must_use]
+    pub fn caller(&self) -> Verified<Identity> {
+        Verified::new(self.identity().clone(), self.evidence().clone())
+    }
+
+    /// The actor that the token names in `act`; `None` unless the issuer is trusted for that.
+    ///
+    /// Nothing is known of the actor but what the configuration says of its issuer: whether it is
+    /// staff, and its tenant where that is fixed. Either form of a Cognito issuer becomes the
+    /// canonical one.
+    #[must_use]
+    pub fn acting(&self, actor: IdentityKey) -> Option<Verified<Identity>> {
+        if !self.trusts_act() {
+            return None;
+        }
+        let identity = match self.0.issuers.profile(actor.issuer()) {
+            None => Identity::from_key(actor),
+            Some(profile) => known_by_issuer(&actor, &profile.facts),
+        };
+        let evidence = Evidence {
+            origin: Origin::NamedByAct,
+            ..self.evidence().clone()
+        };
+        Some(Verified::new(identity, evidence))
+    }
+}
+
+fn known_by_issuer(actor: &IdentityKey, issuer: &IssuerFacts) -> Identity {
+    let identity = Identity::new(issuer.shared_issuer(), actor.subject());
+    let identity = match issuer.affiliation() {
+        Affiliation::Tenant => identity,
+        staff => identity.with_affiliation(staff),
+    };
+    match issuer.tenant_rule() {
+        Tenant::Fixed(tenant) => identity.with_tenant(Arc::clone(tenant)),
+        Tenant::Claim(_) => identity,
+    }
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims")
+            .field("iss", &self.issuer())
+            .field("sub", &self.0.identity.subject())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,39 @@
+//! The one place where signatures are checked.
+//!
+//! One backend is compiled in: aws-lc-rs where its feature is on, else RustCrypto, else none. Each
+//! offers the same `VerifyingKey`, and nothing of a backend's types leaves its file. No backend
+//! reads or sets a process-wide provider.
+
+#[cfg(feature = "aws_lc_rs")]
+mod aws_lc;
+#[cfg(feature = "aws_lc_rs")]
+use self::aws_lc as backend;
+
+#[cfg(all(feature = "rust_crypto", any(test, not(feature = "aws_lc_rs"))))]
+mod rust_crypto;
+#[cfg(all(feature = "rust_crypto", not(feature = "aws_lc_rs")))]
+use self::rust_crypto as backend;
+
+#[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
+mod absent;
+#[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
+use self::absent as backend;
+
+mod public_key;
+mod self_test;
+mod spki;
+
+pub(crate) use self::backend::{AVAILABLE, VerifyingKey};
+pub(crate) use self::public_key::{Curve, PublicKey};
+pub(crate) use self::self_test::self_test;
+
+/// A key that no token may be checked with; the reason for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnusableKey(pub(crate) &'static str);
+
+/// A signature that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mismatch;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use crate::secret::Secret;
+
+/// Finds the token in a request.
+///
+/// Called once per request, before anything else is decided; it must neither block nor decode.
+/// A closure that takes `&Parts` is an extractor:
+///
+/// ```
+/// use tower_impersonate::secret::Secret;
+/// use tower_impersonate::token::{ExtractToken, Extraction};
+///
+/// // From a header of one's own, of a proxy that is alone in reaching this service.
+/// fn forwarded(request: &http::request::Parts) -> Extraction<'_> {
+///     match request.headers.get("x-forwarded-token").map(|value| value.to_str()) {
+///         None => Extraction::Absent,
+///         Some(Ok(token)) => Extraction::Found(Secret::from(token)),
+///         Some(Err(_)) => Extraction::Malformed,
+///     }
+/// }
+///
+/// let (request, ()) = http::Request::builder()
+///     .header("x-forwarded-token", "abc")
+///     .body(())?
+///     .into_parts();
+/// assert!(matches!(forwarded.extract(&request), Extraction::Found(_)));
+/// # Ok::<(), http::Error>(())
+/// ```
+pub trait ExtractToken: Send + Sync {
+    /// What the request says. Two credentials in one request are [`Extraction::Malformed`], never
+    /// a choice between them.
+    fn extract<'r>(&self, request: &'r Parts) -> Extraction<'r>;
+}
+
+impl<F> ExtractToken for F
+where
+    F: for<'r> Fn(&'r Parts) -> Extraction<'r> + Send + Sync,
+{
+    fn extract<'r>(&self, request: &'r Parts) -> Extraction<'r> {
+        self(request)
+    }
+}
+
+/// What a request says about a credential.
+// Exhaustive: the layer answers each of the four differently, and a fifth would be a new answer.
+#[derive(Debug, Clone)]
+pub enum Extraction<'r> {
+    /// There is none.
+    Absent,
+    /// There is one, of another scheme than ours.
+    OtherScheme,
+    /// A token, not looked into yet.
+    Found(Secret<'r>),
+    /// Something that is no well-formed credential: answered with 400.
+    Malformed,
+}
+
+/// Takes the token from `Authorization: Bearer ..` (RFC 6750, section 2.1).
+///
+/// Exactly one header, the scheme in any case, exactly one space, and a token without white space
+/// and commas. Query strings, bodies and cookies are not looked at.
+///
+/// ```
+/// use tower_impersonate::token::{BearerHeader, ExtractToken, Extraction};
+///
+/// let (request, ()) = http::Request::builder()
+///     .header("authorization", "bearer abc")
+///     .body(())?
+///     .into_parts();
+/// let Extraction::Found(token) = BearerHeader.extract(&request) else { panic!() };
+/// assert_eq!(token.expose(), "abc");
+/// # Ok::<(), http::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct BearerHeader;
+
+impl ExtractToken for BearerHeader {
+    fn extract<'r>(&self, request: &'r Parts) -> Extraction<'r> {
+        let mut headers = request.headers.get_all(AUTHORIZATION).iter();
+        let Some(header) = headers.next() else {
+            return Extraction::Absent;
+        };
+        if headers.next().is_some() {
+            return Extraction::Malformed;
+        }
+        header.to_str().map_or(Extraction::Malformed, bearer)
+    }
+}
+
+fn bearer(header: &str) -> Extraction<'_> {
+    let end = header.find([' ', '\t', ',']).unwrap_or(header.len());
+    let (scheme, rest) = header.split_at(end);
+    if !scheme.eq_ignore_ascii_case("Bearer") {
+        return Extraction::OtherScheme;
+    }
+    match rest.strip_prefix(' ') {
+        Some(token) if !token.is_empty() && !token.contains([' ', '\t', ',']) => {
+            Extraction::Found(Secret::from(token))
+        }
+        _ => Extraction::Malformed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Request};
+
+    use super::*;
+
+    fn extract(values: &[&[u8]]) -> &'static str {
+        let mut request = Request::new(());
+        for value in values {
+            let value = HeaderValue::from_bytes(value).expect("a header value");
+            request.headers_mut().append(AUTHORIZATION, value);
+        }
+        match BearerHeader.extract(&request.into_parts().0) {
+            Extraction::Absent => "absent",
+            Extraction::OtherScheme => "other",
+            Extraction::Found(_) => "found",
+            Extraction::Malformed => "malformed",
+        }
+    }
+
+    #[test]
+    fn a01_to_a09_the_authorization_header() {
+        assert_eq!(extract(&[]), "absent");
+        assert_eq!(extract(&[b"Bearer a", b"Bearer b"]), "malformed");
+        assert_eq!(extract(&[b"Basic a", b"Bearer b"]), "malformed");
+        for found in ["Bearer a", "bearer a", "BEARER a.b.c", "Bearer a+/="] {
+            assert_eq!(extract(&[found.as_bytes()]), "found", "{found}");
+        }
+        for malformed in [
+            "Bearer",
+            "Bearer ",
+            "Bearer  a",
+            "Bearer\ta",
+            "Bearer a ",
+            "Bearer a,b",
+            "Bearer a, Bearer b",
+            "Bearer,a",
+            "Bearer a\tb",
+            "Bearer a b",
+        ] {
+            assert_eq!(extract(&[malformed.as_bytes()]), "malformed", "{malformed}");
+        }
+        assert_eq!(extract(&[b"Bearer a\xa0"]), "malformed");
+        for other in ["Basic a", "DPoP a", "Negotiate", "Bearera", "", "B earer"] {
+            assert_eq!(extract(&[other.as_bytes()]), "other", "{other}");
+        }
+    }
+}

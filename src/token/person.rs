@@ -1,0 +1,95 @@
+//! What a token says of the one to whom it was issued.
+
+use serde_json::{Map, Value};
+
+use crate::identity::{Identity, IdentityKey, Kind, Login, Names};
+use crate::token::issuer::{Profile, Shape, Tenant};
+use crate::token::window::moment;
+
+/// The identity of a token whose claims have been judged; `subject` is its `sub`.
+pub(crate) fn identity(subject: &str, claims: Map<String, Value>, profile: &Profile) -> Identity {
+    let facts = &profile.facts;
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let mut identity = Identity::from_key(IdentityKey::new(facts.shared_issuer(), subject))
+        .with_affiliation(facts.affiliation())
+        .with_kind(kind(subject, &claims, profile.shape))
+        .with_login(login(&claims));
+    if let Some(username) = username(&claims, profile.shape) {
+        identity = identity.with_username(username);
+    }
+    if let Some(groups) = facts
+        .groups_claim()
+        .and_then(|name| groups(claims.get(name)))
+    {
+        identity = identity.with_groups(groups);
+    }
+    if let Some(scopes) = scopes(claims.get("scope")) {
+        identity = identity.with_scopes(scopes);
+    }
+    identity = match facts.tenant_rule() {
+        Tenant::Fixed(tenant) => identity.with_tenant(tenant.clone()),
+        Tenant::Claim(name) => match text(name).filter(|tenant| !tenant.trim().is_empty()) {
+            Some(tenant) => identity.with_tenant(tenant),
+            None => identity,
+        },
+    };
+    identity.with_attributes(claims)
+}
+
+fn kind(subject: &str, claims: &Map<String, Value>, shape: Shape) -> Kind {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let client = text("client_id").or_else(|| text("azp"));
+    let nameless_access = matches!(shape, Shape::Cognito(_))
+        && text("token_use") == Some("access")
+        && text("username").is_none();
+    if client == Some(subject) || nameless_access {
+        Kind::Machine
+    } else {
+        Kind::Person
+    }
+}
+
+fn username(claims: &Map<String, Value>, shape: Shape) -> Option<&str> {
+    let names: &[&str] = match shape {
+        Shape::Cognito(_) => &["username", "cognito:username"],
+        Shape::Generic | Shape::AtJwt => &["preferred_username"],
+    };
+    names.iter().find_map(|name| claims.get(*name)?.as_str())
+}
+
+/// Absent: in no group. Anything but an array of strings: unknown, because guessing at the meaning
+/// of `"admins,ops"` makes admins.
+fn groups(claim: Option<&Value>) -> Option<Names> {
+    match claim {
+        None => Some(Names::default()),
+        Some(Value::Array(names)) => names.iter().map(Value::as_str).collect(),
+        Some(_) => None,
+    }
+}
+
+fn scopes(claim: Option<&Value>) -> Option<Names> {
+    match claim {
+        None => Some(Names::default()),
+        Some(Value::String(scopes)) => Some(
+            scopes
+                .split(' ')
+                .filter(|scope| !scope.is_empty())
+                .collect(),
+        ),
+        Some(_) => None,
+    }
+}
+
+fn login(claims: &Map<String, Value>) -> Login {
+    let mut login = Login::unknown();
+    // Rounded down: an earlier login is the stricter reading.
+    login.at = claims
+        .get("auth_time")
+        .and_then(|at| moment(at, f64::floor));
+    login.context_class = claims.get("acr").and_then(Value::as_str).map(Into::into);
+    login.methods = claims
+        .get("amr")
+        .and_then(|methods| groups(Some(methods)))
+        .unwrap_or_default();
+    login
+}

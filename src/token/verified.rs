@@ -1,0 +1,105 @@
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::identity::Identity;
+use crate::time::Timestamp;
+
+/// The proof that something stands in a verified token.
+///
+/// Only this module makes one: who holds a `Verified<Identity>` need not ask where it comes from.
+/// It derefs to what was verified.
+#[derive(Clone)]
+pub struct Verified<T> {
+    value: T,
+    evidence: Evidence,
+}
+
+/// The token behind a proof.
+#[derive(Clone)]
+pub(super) struct Evidence {
+    pub(super) voucher: Arc<str>,
+    pub(super) expires_at: Timestamp,
+    pub(super) origin: Origin,
+}
+
+/// Whether the token was issued to the one whom it proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Own,
+    NamedByAct,
+}
+
+impl<T> Verified<T> {
+    pub(super) fn new(value: T, evidence: Evidence) -> Self {
+        Self { value, evidence }
+    }
+
+    pub(super) fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+}
+
+impl Verified<Identity> {
+    /// The issuer whose token says so, by its canonical name. For an actor named by `act` it may
+    /// be another one than the actor's own.
+    #[must_use]
+    pub fn voucher(&self) -> &str {
+        &self.evidence.voucher
+    }
+
+    /// Whether the token was issued to this identity itself; `false` for an actor that somebody
+    /// else's token names.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.evidence.origin == Origin::Own
+    }
+
+    /// When the token expires, without leeway.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.evidence.expires_at
+    }
+
+    /// Adds what a directory knows and the token does not say.
+    pub(crate) fn completed_by(mut self, found: &Identity) -> Self {
+        self.value = self.value.completed_by(found);
+        self
+    }
+
+    /// A proof out of thin air, for the unit tests of other folders.
+    #[cfg(test)]
+    pub(crate) fn for_test(identity: Identity) -> Self {
+        let evidence = Evidence {
+            voucher: identity.key().shared_issuer(),
+            expires_at: Timestamp::from_unix_seconds(i64::MAX),
+            origin: Origin::Own,
+        };
+        Self::new(identity, evidence)
+    }
+
+    /// The same, as if the token of that issuer had named the identity in `act`.
+    #[cfg(test)]
+    pub(crate) fn for_test_by_act(identity: Identity, voucher: &str) -> Self {
+        let evidence = Evidence {
+            voucher: voucher.into(),
+            expires_at: Timestamp::from_unix_seconds(i64::MAX),
+            origin: Origin::NamedByAct,
+        };
+        Self::new(identity, evidence)
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Verified<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Verified").field(&self.value).finish()
+    }
+}
