@@ -118,7 +118,7 @@ impl Gate {
         let gate = Arc::clone(self);
         directory.find(&wanted).map(move |found| match found {
             Ok(found) => {
-                let found = gate.vet(found, &wanted)?;
+                let found = Self::vet(found, &wanted)?;
                 Ok(eligible.with_actor_facts(&*gate.policy, &found, now)?)
             }
             Err(error) if error.kind() == LookupErrorKind::Unavailable => {
@@ -164,7 +164,7 @@ impl Gate {
         let wanted = TargetRef::from(target.key());
         directory.find(&wanted).map(move |found| match found {
             Ok(found) => {
-                let found = gate.vet(found, &wanted)?;
+                let found = Self::vet(found, &wanted)?;
                 gate.decide(eligible, target.completed_by(&found), now)
             }
             Err(error) if error.kind() == LookupErrorKind::Unavailable => {
@@ -194,7 +194,7 @@ impl Gate {
                 let Some(wanted) = eligible.wanted() else {
                     return Err(eligible.refuse("no_target").into());
                 };
-                let found = gate.vet(found, wanted)?;
+                let found = Self::vet(found, wanted)?;
                 gate.decide(eligible, found, now)
             }
             Err(error) => Err(match error.kind() {
@@ -206,7 +206,7 @@ impl Gate {
     }
 
     /// A directory that gives somebody else than it was asked for is broken.
-    fn vet(&self, found: Identity, wanted: &TargetRef) -> Result<Identity, Refusal> {
+    fn vet(found: Identity, wanted: &TargetRef) -> Result<Identity, Refusal> {
         let right = match wanted.who() {
             Who::Subject(_) => wanted.is(found.key()),
             Who::Name(_) => found.issuer() == wanted.issuer(),

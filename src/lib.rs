@@ -4,6 +4,9 @@
 pub mod answer;
 pub mod audit;
 pub mod directory;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod extract;
 pub mod gate;
 pub mod identity;
 pub mod middleware;

@@ -141,7 +141,10 @@ impl<'a> RequestInfo<'a> {
 }
 
 fn bounded(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
+    let end = (0..=max.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
 }
 
 impl<'a> Event<'a> {

@@ -58,17 +58,14 @@ impl Denials {
 
     /// Whether to record a denial of this actor, and how many were left out before it.
     pub(super) fn admit(&self, actor: &IdentityKey, monotonic: Duration) -> Option<u64> {
-        let window = match self.actors.get(actor) {
-            Some(window) => window,
-            None => {
-                let fresh = Arc::new(Mutex::new(Window {
-                    start: monotonic,
-                    ..Window::default()
-                }));
-                self.actors.insert(actor.clone(), Arc::clone(&fresh));
-                fresh
-            }
-        };
+        let window = self.actors.get(actor).unwrap_or_else(|| {
+            let fresh = Arc::new(Mutex::new(Window {
+                start: monotonic,
+                ..Window::default()
+            }));
+            self.actors.insert(actor.clone(), Arc::clone(&fresh));
+            fresh
+        });
         let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
         if monotonic.saturating_sub(window.start) >= self.limit.window {
             *window = Window {

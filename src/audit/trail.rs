@@ -32,7 +32,6 @@ impl Trail {
 
     /// Begins the record of an impersonated request. From here on, whatever becomes of it, a
     /// completion follows.
-    #[must_use]
     pub fn open(&self, permit: Permit, now: Timestamp) -> Open {
         let record = Record {
             id: EventId::new(now),
@@ -123,11 +122,6 @@ pub struct Open {
 }
 
 impl Open {
-    /// What was permitted.
-    pub fn permit(&self) -> &Permit {
-        &self.record.permit
-    }
-
     /// Asks the sink to take the event. Its answer is the proof.
     pub fn write(&self, parts: &Parts) -> Answer<Result<Recorded, AuditError>> {
         let written = self.sink.record(&Event::request(&self.record, parts));

@@ -337,7 +337,12 @@ impl Permit {
     pub fn refuse(self, rule: &'static str) -> Box<Refused> {
         let target = self.target().cloned();
         let Self { actor, ask, .. } = self;
-        Box::new(Refused { denial: Denial::by(rule), actor, ask: Some(ask), target })
+        Box::new(Refused {
+            denial: Denial::by(rule),
+            actor,
+            ask: Some(ask),
+            target,
+        })
     }
 }
 

@@ -67,10 +67,9 @@ fn agree(found: Requested, next: Requested) -> Result<Requested, ResolveError> {
             if let Some(groups) = narrowed {
                 ask = ask.narrowed_to(groups);
             }
-            if ask.reason().is_none()
-                && let Some(reason) = second.ask.reason()
-            {
-                ask = ask.with_reason(reason.clone());
+            match second.ask.reason() {
+                Some(reason) if ask.reason().is_none() => ask = ask.with_reason(reason.clone()),
+                _ => {}
             }
             Ok(Requested::new(first.actor, ask))
         }

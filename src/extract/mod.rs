@@ -1,0 +1,111 @@
+//! Extractors for axum.
+//!
+//! | extractor | plain request | impersonated | anonymous | without the layer |
+//! |---|---|---|---|---|
+//! | [`Principal`] | the caller | the target | 401 | 500 |
+//! | `Option<Principal>` | `Some` | `Some` | `None` | 500 |
+//! | [`Impersonation`] | 409 | who acts, as whom | 409 | 500 |
+//! | `Option<Impersonation>` | `None` | `Some` | `None` | 500 |
+//! | [`NotImpersonated`] | passes | 403 | passes | 500 |
+//!
+//! A missing layer is an error for every one of them: a route that forgot the layer must not look
+//! like a request that does not impersonate.
+//!
+//! [`NotImpersonated`] guards what nobody may do in another's name: passwords, second factors, e-mail
+//! addresses, payments, API keys. It must stand before extractors that read the body.
+//!
+//! ```
+//! use axum::{Router, routing::{get, post}};
+//! use tower_impersonate::{Impersonation, Principal, extract::NotImpersonated};
+//!
+//! async fn me(principal: Principal, impersonation: Option<Impersonation>) -> String {
+//!     match impersonation {
+//!         None => principal.subject().to_owned(),
+//!         Some(i) => format!("{} by {}", principal.subject(), i.actor().subject()),
+//!     }
+//! }
+//!
+//! async fn change_password(_: NotImpersonated, principal: Principal) -> &'static str {
+//!     # let _ = principal;
+//!     "changed"
+//! }
+//!
+//! let app: Router = Router::new().route("/me", get(me)).route("/password", post(change_password));
+//! # let _ = app;
+//! ```
+
+mod rejection;
+
+pub use self::rejection::ExtractRejection;
+
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::request::Parts;
+
+use crate::principal::{Impersonation, Principal};
+
+/// The request does not impersonate, or the handler does not run.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct NotImpersonated;
+
+impl<S: Sync> FromRequestParts<S> for Principal {
+    type Rejection = ExtractRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let principal = present(parts)?;
+        if principal.is_anonymous() {
+            return Err(ExtractRejection::Anonymous);
+        }
+        Ok(principal.clone())
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Principal {
+    type Rejection = ExtractRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
+        let principal = present(parts)?;
+        Ok((!principal.is_anonymous()).then(|| principal.clone()))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Impersonation {
+    type Rejection = ExtractRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        present(parts)?
+            .impersonation()
+            .cloned()
+            .ok_or(ExtractRejection::NotImpersonating)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Impersonation {
+    type Rejection = ExtractRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
+        Ok(present(parts)?.impersonation().cloned())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for NotImpersonated {
+    type Rejection = ExtractRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        match present(parts)?.impersonation() {
+            None => Ok(Self),
+            Some(_) => Err(ExtractRejection::Impersonating),
+        }
+    }
+}
+
+fn present(parts: &Parts) -> Result<&Principal, ExtractRejection> {
+    parts.extensions.get().ok_or_else(|| {
+        tracing::error!(
+            target: "impersonation",
+            path = parts.uri.path(),
+            "no principal in the request's extensions: is the layer around this route?"
+        );
+        ExtractRejection::MissingLayer
+    })
+}

@@ -1,0 +1,366 @@
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{HeaderValue, Method};
+
+use crate::audit::{AuditSink, DenialLimit, Trail};
+use crate::directory::Directory;
+use crate::gate::{Gate, Tenants};
+use crate::middleware::config::{Config, Decision, Install, Preflight, Reads, WithoutCredential};
+use crate::middleware::{ConfigError, ImpersonationLayer};
+use crate::policy::Policy;
+use crate::principal::Principal;
+use crate::rejection::{Problem, RespondToRejection};
+use crate::resolve::{Asked, OwnHeaders, Resolve, Targets};
+use crate::time::Clock;
+use crate::token::{
+    Authenticator, AuthenticatorBuilder, BearerHeader, CacheLimits, ExtractToken, FetchKeys, Issuer,
+};
+
+/// Configures an [`ImpersonationLayer`].
+///
+/// Everything is checked in [`build`](Self::build). Only an issuer is needed for a layer that
+/// authenticates; as soon as there is a strategy, a policy and an audit sink are needed, too.
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct Builder {
+    tokens: AuthenticatorBuilder,
+    strategies: Vec<Arc<dyn Resolve>>,
+    policy: Option<Arc<dyn Policy>>,
+    directory: Option<Arc<dyn Directory>>,
+    audit: Option<Arc<dyn AuditSink>>,
+    denials: DenialLimit,
+    mapping: Option<(TypeId, Install)>,
+    anonymous: Option<(TypeId, Install)>,
+    extract: Arc<dyn ExtractToken>,
+    respond: Option<Arc<dyn RespondToRejection>>,
+    realm: String,
+    preflight: Preflight,
+    reads: Reads,
+    max_reason: usize,
+    deadline: Duration,
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Self {
+            tokens: Authenticator::builder(),
+            strategies: Vec::new(),
+            policy: None,
+            directory: None,
+            audit: None,
+            denials: DenialLimit::default(),
+            mapping: None,
+            anonymous: None,
+            extract: Arc::new(BearerHeader),
+            respond: None,
+            realm: "api".to_owned(),
+            preflight: Preflight::Authenticated,
+            reads: Arc::new(|parts| is_safe(&parts.method)),
+            max_reason: 500,
+            deadline: Duration::from_secs(1),
+        }
+    }
+
+    /// Accepts tokens of this issuer. Call it once per issuer.
+    pub fn issuer(mut self, issuer: Issuer) -> Self {
+        self.tokens = self.tokens.issuer(issuer);
+        self
+    }
+
+    /// Adds a strategy: a way in which a request can say that it impersonates.
+    pub fn resolve(mut self, strategy: impl Resolve + 'static) -> Self {
+        self.strategies.push(Arc::new(strategy));
+        self
+    }
+
+    /// Who may act as whom. Without one nobody may, and strategies are refused at build time.
+    pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
+        self.policy = Some(Arc::new(policy));
+        self
+    }
+
+    /// Who the target is: its groups and profile, and whether it is enabled.
+    pub fn directory(mut self, directory: impl Directory + 'static) -> Self {
+        self.directory = Some(Arc::new(directory));
+        self
+    }
+
+    /// Where every impersonated request and every refused attempt is recorded.
+    pub fn audit(mut self, sink: impl AuditSink + 'static) -> Self {
+        self.audit = Some(Arc::new(sink));
+        self
+    }
+
+    /// How many refused attempts of one actor are recorded; 60 per minute by default.
+    pub fn denial_limit(mut self, limit: DenialLimit) -> Self {
+        self.denials = limit;
+        self
+    }
+
+    /// Also puts the application's own user type into the extensions, made from the principal, so that
+    /// handlers that extract it stay as they are.
+    pub fn map_principal<T>(mut self, map: impl Fn(&Principal) -> T + Send + Sync + 'static) -> Self
+    where
+        T: Clone + Send + Sync + 'static,
+    {
+        let install: Install = Arc::new(move |principal, extensions| {
+            extensions.insert(map(principal));
+        });
+        self.mapping = Some((TypeId::of::<T>(), install));
+        self
+    }
+
+    /// Lets requests without any credential through, as an anonymous principal; the value is what the
+    /// mapped type is then. A bad credential, or an impersonation header without one, is still
+    /// refused.
+    pub fn anonymous<T>(mut self, guest: impl Fn() -> T + Send + Sync + 'static) -> Self
+    where
+        T: Clone + Send + Sync + 'static,
+    {
+        let install: Install = Arc::new(move |_, extensions| {
+            extensions.insert(guest());
+        });
+        self.anonymous = Some((TypeId::of::<T>(), install));
+        self
+    }
+
+    /// Where the token stands, in place of the `Authorization` header.
+    pub fn extract_token(mut self, extract: impl ExtractToken + 'static) -> Self {
+        self.extract = Arc::new(extract);
+        self
+    }
+
+    /// How rejections look, in place of [`Problem`].
+    pub fn respond(mut self, respond: impl RespondToRejection + 'static) -> Self {
+        self.respond = Some(Arc::new(respond));
+        self
+    }
+
+    /// The realm in challenges; `api` by default.
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = realm.into();
+        self
+    }
+
+    /// Lets CORS preflight requests without a credential through, without a principal. Only for a
+    /// stack whose CORS layer stands inside this one.
+    pub fn skip_preflight(mut self) -> Self {
+        self.preflight = Preflight::Skipped;
+        self
+    }
+
+    /// Which requests only read, for impersonations that may do no more.
+    ///
+    /// By default those with a safe method (RFC 9110, section 9.2.1), which gRPC and GraphQL do not
+    /// use. What a request reads is the application's word: a write that passes here passes.
+    pub fn reads(mut self, reads: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.reads = Arc::new(move |parts| is_safe(&parts.method) || reads(parts));
+        self
+    }
+
+    /// The most characters of a reason; 500 by default, at most 2,000.
+    pub fn max_reason_chars(mut self, characters: usize) -> Self {
+        self.max_reason = characters;
+        self
+    }
+
+    /// How long a strategy, the directory or the audit may take; 1 s by default, at most 30 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// How much the cache of verified tokens holds.
+    pub fn token_cache(mut self, limits: CacheLimits) -> Self {
+        self.tokens = self.tokens.cache(limits);
+        self
+    }
+
+    /// The longest token that is looked at, in bytes; 8 KiB by default.
+    pub fn max_token_bytes(mut self, bytes: usize) -> Self {
+        self.tokens = self.tokens.max_token_bytes(bytes);
+        self
+    }
+
+    /// Fetches key sets and discovery documents, in place of the built-in HTTP client.
+    pub fn fetch_keys(mut self, fetch: impl FetchKeys + 'static) -> Self {
+        self.tokens = self.tokens.fetch(Arc::new(fetch));
+        self
+    }
+
+    /// Where the time comes from. For tests.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.tokens = self.tokens.clock(Arc::new(clock));
+        self
+    }
+
+    /// Checks everything and builds the layer. Does no I/O but to open the audit sink.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for whatever could not work once requests come.
+    pub fn build(self) -> Result<ImpersonationLayer, ConfigError> {
+        let Self {
+            mut strategies,
+            mapping,
+            anonymous,
+            ..
+        } = self;
+        within(
+            &self.max_reason,
+            &1,
+            &2000,
+            "max_reason_chars",
+            "between 1 and 2,000",
+        )?;
+        let (least, most) = (Duration::from_millis(1), Duration::from_secs(30));
+        within(
+            &self.deadline,
+            &least,
+            &most,
+            "deadline",
+            "between 1 ms and 30 s",
+        )?;
+
+        let authenticator = self.tokens.build()?;
+        let clock = Arc::clone(authenticator.clock());
+        for strategy in &strategies {
+            strategy
+                .check()
+                .map_err(|detail| ConfigError::Strategy { detail })?;
+        }
+        strategies.sort_by_key(|strategy| strategy.asked() != Asked::Always);
+        let decision = if strategies.is_empty() {
+            None
+        } else {
+            let policy = self.policy.ok_or(ConfigError::NoPolicy)?;
+            let sink = self.audit.ok_or(ConfigError::NoAudit)?;
+            let has_directory = self.directory.is_some();
+            check_facts(&*policy, &strategies, &authenticator, has_directory)?;
+            sink.check().map_err(ConfigError::Audit)?;
+            let gate = Gate::new(policy, self.directory, tenants(&authenticator));
+            let trail = Trail::new(sink, Arc::clone(&clock), self.denials);
+            Some(Decision {
+                gate: Arc::new(gate),
+                trail,
+            })
+        };
+
+        let types = (
+            mapping.as_ref().map(|(id, _)| id),
+            anonymous.as_ref().map(|(id, _)| id),
+        );
+        if matches!(types, (Some(mapped), Some(guest)) if mapped != guest) {
+            return Err(ConfigError::AnonymousType);
+        }
+        let respond = match self.respond {
+            Some(respond) => respond,
+            None => Arc::new(Problem::in_realm(&self.realm).ok_or(ConfigError::Realm)?),
+        };
+        let read = strategies
+            .iter()
+            .flat_map(|s| s.headers().iter().cloned())
+            .collect();
+        let own_headers = OwnHeaders::new(read);
+        Ok(ImpersonationLayer::new(Config {
+            authenticator,
+            clock,
+            extract: self.extract,
+            vary: vary(&own_headers),
+            strategies,
+            own_headers,
+            decision,
+            respond,
+            install: mapping.map(|(_, install)| install),
+            without_credential: match anonymous {
+                Some((_, install)) => WithoutCredential::Anonymous(install),
+                None => WithoutCredential::Rejected,
+            },
+            preflight: self.preflight,
+            reads: self.reads,
+            max_reason: self.max_reason,
+            deadline: self.deadline,
+        }))
+    }
+}
+
+fn is_safe(method: &Method) -> bool {
+    method.is_safe()
+}
+
+fn within<T: PartialOrd>(
+    value: &T,
+    least: &T,
+    most: &T,
+    setting: &'static str,
+    bounds: &'static str,
+) -> Result<(), ConfigError> {
+    if value >= least && value <= most {
+        return Ok(());
+    }
+    Err(ConfigError::OutOfBounds { setting, bounds })
+}
+
+/// Refuses what could only ever deny.
+fn check_facts(
+    policy: &dyn Policy,
+    strategies: &[Arc<dyn Resolve>],
+    authenticator: &Authenticator,
+    has_directory: bool,
+) -> Result<(), ConfigError> {
+    if has_directory {
+        return Ok(());
+    }
+    if strategies
+        .iter()
+        .any(|strategy| strategy.targets() == Targets::LookedUp)
+    {
+        return Err(ConfigError::NoDirectory);
+    }
+    let needs = policy.needs();
+    let tokens_tell_groups = authenticator.issuers().any(|issuer| issuer.gives_groups());
+    if needs.actor_groups && !tokens_tell_groups {
+        return Err(ConfigError::UnknownFact {
+            fact: "the actor's groups",
+        });
+    }
+    let named = strategies
+        .iter()
+        .any(|strategy| strategy.targets() == Targets::Named);
+    if needs.target_groups && (named || !tokens_tell_groups) {
+        return Err(ConfigError::UnknownFact {
+            fact: "the target's groups",
+        });
+    }
+    Ok(())
+}
+
+fn tenants(authenticator: &Authenticator) -> Tenants {
+    authenticator
+        .issuers()
+        .map(|issuer| (issuer.issuer().into(), issuer.tenant().map(Into::into)))
+        .collect()
+}
+
+fn vary(own: &OwnHeaders) -> Option<HeaderValue> {
+    if own.read().is_empty() {
+        return None;
+    }
+    let names = std::iter::once("authorization").chain(own.read().iter().map(|name| name.as_str()));
+    HeaderValue::from_str(&names.collect::<Vec<_>>().join(", ")).ok()
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("tokens", &self.tokens)
+            .field("strategies", &self.strategies.len())
+            .field("policy", &self.policy.is_some())
+            .field("directory", &self.directory.is_some())
+            .field("audit", &self.audit.is_some())
+            .finish_non_exhaustive()
+    }
+}

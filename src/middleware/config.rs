@@ -1,0 +1,56 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{Extensions, HeaderValue};
+
+use crate::audit::Trail;
+use crate::gate::Gate;
+use crate::principal::Principal;
+use crate::rejection::RespondToRejection;
+use crate::resolve::{OwnHeaders, Resolve};
+use crate::time::Clock;
+use crate::token::{Authenticator, ExtractToken};
+
+/// Puts the application's own type into the extensions.
+pub(super) type Install = Arc<dyn Fn(&Principal, &mut Extensions) + Send + Sync>;
+pub(super) type Reads = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
+
+/// Everything that the layer and its services share. Built once, never changed.
+pub(super) struct Config {
+    pub(super) authenticator: Authenticator,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) extract: Arc<dyn ExtractToken>,
+    pub(super) strategies: Vec<Arc<dyn Resolve>>,
+    pub(super) own_headers: OwnHeaders,
+    pub(super) decision: Option<Decision>,
+    pub(super) respond: Arc<dyn RespondToRejection>,
+    pub(super) install: Option<Install>,
+    pub(super) without_credential: WithoutCredential,
+    pub(super) preflight: Preflight,
+    pub(super) reads: Reads,
+    pub(super) max_reason: usize,
+    pub(super) deadline: Duration,
+    /// The request headers that decide about the answer, for `Vary`.
+    pub(super) vary: Option<HeaderValue>,
+}
+
+/// What there is only where somebody can impersonate.
+pub(super) struct Decision {
+    pub(super) gate: Arc<Gate>,
+    pub(super) trail: Trail,
+}
+
+/// What becomes of a request without a credential.
+#[derive(Clone)]
+pub(super) enum WithoutCredential {
+    Rejected,
+    Anonymous(Install),
+}
+
+/// What becomes of a CORS preflight without a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Preflight {
+    Authenticated,
+    Skipped,
+}

@@ -1,0 +1,92 @@
+use std::error::Error;
+use std::fmt;
+
+use crate::audit::AuditError;
+use crate::token::AuthenticatorError;
+
+/// A configuration that cannot work. Found by [`Builder::build`](super::Builder::build), never by a
+/// request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Issuers, keys or cryptography.
+    Token(AuthenticatorError),
+    /// A strategy is not configured soundly.
+    #[non_exhaustive]
+    Strategy {
+        /// What is wrong.
+        detail: String,
+    },
+    /// There are strategies, but no policy that would ever allow one.
+    NoPolicy,
+    /// There are strategies, but no audit sink to record them.
+    NoAudit,
+    /// The audit sink is not ready.
+    Audit(AuditError),
+    /// A strategy lets the actor name anybody, and there is no directory to say who exists.
+    NoDirectory,
+    /// The policy needs a fact that nothing in the configuration gives, so it could only deny.
+    #[non_exhaustive]
+    UnknownFact {
+        /// Which.
+        fact: &'static str,
+    },
+    /// The realm has characters that cannot stand in a challenge.
+    Realm,
+    /// The value for anonymous requests is of another type than the mapped principal.
+    AnonymousType,
+    /// A number is outside its bounds.
+    #[non_exhaustive]
+    OutOfBounds {
+        /// Which number.
+        setting: &'static str,
+        /// The bounds, as a sentence.
+        bounds: &'static str,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(_) => f.write_str("the issuers are not configured soundly"),
+            Self::Strategy { detail } => {
+                write!(f, "a strategy is not configured soundly: {detail}")
+            }
+            Self::NoPolicy => {
+                f.write_str("strategies are configured, but no policy: call `policy`")
+            }
+            Self::NoAudit => f.write_str("strategies are configured, but no audit: call `audit`"),
+            Self::Audit(_) => f.write_str("the audit sink is not ready"),
+            Self::NoDirectory => {
+                f.write_str("a strategy lets the actor name anybody: call `directory`")
+            }
+            Self::UnknownFact { fact } => {
+                write!(
+                    f,
+                    "the policy needs {fact}, which nothing that is configured can tell"
+                )
+            }
+            Self::Realm => f.write_str("the realm cannot stand in a challenge"),
+            Self::AnonymousType => {
+                f.write_str("`anonymous` gives a value of another type than `map_principal`")
+            }
+            Self::OutOfBounds { setting, bounds } => write!(f, "{setting} must be {bounds}"),
+        }
+    }
+}
+
+impl Error for ConfigError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Token(error) => Some(error),
+            Self::Audit(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<AuthenticatorError> for ConfigError {
+    fn from(error: AuthenticatorError) -> Self {
+        Self::Token(error)
+    }
+}

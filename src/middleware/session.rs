@@ -1,0 +1,70 @@
+use http::StatusCode;
+use tracing::Span;
+use tracing::span;
+
+use crate::audit::{Open, Outcome, Trail};
+use crate::policy::Permit;
+use crate::stamp::{self, Stamp};
+use crate::time::Timestamp;
+
+/// An impersonated request from its decision to its last byte: its span, its stamp and its record.
+///
+/// Dropped early, it leaves an aborted completion.
+#[derive(Debug)]
+pub(super) struct Session {
+    span: Span,
+    stamp: Stamp,
+    pub(super) open: Open,
+}
+
+impl Session {
+    pub(super) fn begin(trail: &Trail, permit: Permit, span: Span, now: Timestamp) -> Box<Self> {
+        let actor = permit.actor().key();
+        let target = permit.target().map(|target| target.key());
+        let strategy = permit.ask().strategy();
+        let stamp = Stamp::impersonation(actor, target, permit.mode(), strategy, permit.groups());
+        stamp::complete_span(&span, &stamp);
+        Box::new(Self {
+            span,
+            stamp,
+            open: trail.open(permit, now),
+        })
+    }
+
+    /// Makes the span and the stamp current, for as long as the guards live.
+    pub(super) fn enter(&self) -> (span::Entered<'_>, stamp::Entered) {
+        (self.span.enter(), self.stamp.enter())
+    }
+
+    /// Stamps the span that is open around the layer.
+    pub(super) fn stamp_outer(&self) {
+        self.stamp.record_on(&Span::current());
+    }
+
+    /// The handler answered; `rest` says whether a body still goes on.
+    pub(super) fn answered(&mut self, status: StatusCode, rest: Rest) {
+        self.open.answered(status);
+        if rest == Rest::Nothing {
+            self.end();
+        }
+    }
+
+    /// The last byte is out.
+    pub(super) fn end(&mut self) {
+        let _entered = self.span.enter();
+        self.open.end_by_status();
+    }
+
+    /// Service or body failed.
+    pub(super) fn fail(&mut self) {
+        let _entered = self.span.enter();
+        self.open.end(Outcome::Failure);
+    }
+}
+
+/// Whether something of the response is still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    Nothing,
+    Body,
+}
