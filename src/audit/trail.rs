@@ -89,7 +89,6 @@ pub struct Recorded(Arc<Record>);
 
 impl Recorded {
     /// What was permitted.
-    #[must_use]
     pub fn permit(&self) -> &Permit {
         &self.0.permit
     }

@@ -1,0 +1,65 @@
+//! What the support desk adds to the shop: one layer.
+
+use std::error::Error;
+use std::path::Path;
+
+use tower_impersonate::testing::TestIssuer;
+use tower_impersonate::{
+    Identity, ImpersonationLayer, Principal, audit, directory, policy, resolve,
+};
+
+use crate::shop::CurrentUser;
+
+pub fn layer(issuer: &TestIssuer, audit_file: &Path) -> Result<ImpersonationLayer, Box<dyn Error>> {
+    let users = people().map(|person| {
+        Identity::new(issuer.name(), person.sub)
+            .with_username(person.name)
+            .with_groups(person.groups.iter().copied().collect::<Vec<_>>())
+            .enabled_account()
+    });
+    let layer = ImpersonationLayer::builder()
+        .issuer(issuer.issuer().audiences(["shop"]).groups_claim("groups"))
+        .resolve(resolve::header("impersonate-user"))
+        .policy(
+            policy::in_group("support")
+                .except(policy::target_in_group("support"))
+                .and(policy::reason_required()),
+        )
+        .directory(directory::memory(users))
+        .audit(audit::all([
+            audit::shared(audit::jsonl(audit_file)),
+            audit::shared(audit::tracing()),
+        ]))
+        .map_principal(|principal: &Principal| CurrentUser {
+            id: principal.subject().to_owned(),
+            name: principal.identity().username().unwrap_or("you").to_owned(),
+            groups: principal.groups().map(|g| g.iter().map(str::to_owned).collect()).unwrap_or_default(),
+        })
+        .build()?;
+    Ok(layer)
+}
+
+pub struct Person {
+    pub sub: &'static str,
+    pub name: &'static str,
+    pub groups: &'static [&'static str],
+}
+
+/// Alice and Bob are customers, Carol works for the support team.
+pub fn people() -> [Person; 3] {
+    [
+        Person { sub: "alice-sub", name: "Alice", groups: &["customers"] },
+        Person { sub: "bob-sub", name: "Bob", groups: &["customers"] },
+        Person { sub: "carol-sub", name: "Carol", groups: &["support"] },
+    ]
+}
+
+pub fn token(issuer: &TestIssuer, person: &Person) -> String {
+    issuer
+        .token(person.sub)
+        .audience("shop")
+        .claim("username", person.name)
+        .groups(person.groups.iter().copied())
+        .expires_in(std::time::Duration::from_secs(3600))
+        .sign()
+}
