@@ -5,6 +5,8 @@ pub mod answer;
 pub mod identity;
 pub mod secret;
 pub mod terms;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod token;
 
