@@ -17,6 +17,8 @@ pub mod resolve;
 pub mod secret;
 pub mod stamp;
 pub mod terms;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod token;
 

@@ -54,6 +54,8 @@ mod crypto;
 mod error;
 mod extract;
 mod fetch;
+#[cfg(all(test, feature = "aws_lc_rs"))]
+mod fixture;
 mod header;
 mod issuer;
 mod issuers;

@@ -81,7 +81,7 @@ impl Fetched {
         }
     }
 
-    /// Says how long it may be kept; the key source cuts it to between a minute and a day.
+    /// Says how long it may be kept; the key source cuts it to between a minute and twelve hours.
     #[must_use]
     pub fn with_max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);

@@ -64,6 +64,10 @@ impl Remote {
         }
     }
 
+    pub(super) fn fallback(&self) -> Fallback {
+        self.parts.fallback
+    }
+
     pub(super) fn find(self: &Arc<Self>, kid: Option<&str>) -> Lookup {
         let now = self.parts.clock.monotonic();
         if let Some(key) = self.known(kid, now) {
@@ -152,7 +156,7 @@ impl Remote {
         let (flight, landed) = watch::channel(());
         refresh.flight = Some(flight);
         self.renew_at
-            .store(millis(now + COOL_DOWN), Ordering::Release);
+            .store(millis(now.saturating_add(COOL_DOWN)), Ordering::Release);
         // A runtime that is shutting down drops the task at once, and the task takes this lock.
         drop(refresh);
         runtime.spawn(Flight::new(Arc::clone(self)).run());
@@ -174,7 +178,7 @@ impl Remote {
                     "keys could not be renewed"
                 );
                 self.renew_at
-                    .store(millis(now + COOL_DOWN), Ordering::Release);
+                    .store(millis(now.saturating_add(COOL_DOWN)), Ordering::Release);
                 Some(Arc::new(error))
             }
         };
@@ -188,15 +192,17 @@ impl Remote {
 
     fn take_over(&self, loaded: Loaded, now: Duration) {
         let age = loaded.max_age.unwrap_or(DEFAULT_AGE);
-        let age = age.clamp(MIN_AGE, MAX_AGE);
+        let age = age.clamp(MIN_AGE, LONGEST_AGE);
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         let renewed = match &*keys {
             Some(before) => loaded.keys.succeeding(before),
             None => loaded.keys,
         };
         *keys = Some(renewed);
-        self.renew_at.store(millis(now + age), Ordering::Release);
-        self.ends_at.store(millis(now + MAX_AGE), Ordering::Release);
+        self.renew_at
+            .store(millis(now.saturating_add(age)), Ordering::Release);
+        self.ends_at
+            .store(millis(now.saturating_add(END)), Ordering::Release);
     }
 
     fn refresh(&self) -> MutexGuard<'_, Refresh> {
@@ -246,7 +252,10 @@ fn millis(time: Duration) -> u64 {
 /// Between two attempts.
 pub(super) const COOL_DOWN: Duration = Duration::from_secs(10);
 pub(super) const MAX_WAITERS: usize = 1024;
+/// Until a renewal is due, where the server does not say.
 pub(super) const DEFAULT_AGE: Duration = Duration::from_secs(15 * 60);
 pub(super) const MIN_AGE: Duration = Duration::from_secs(60);
-/// Also the end of keys that cannot be renewed.
-pub(super) const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Half of the time to the end, so that a renewal that fails can be tried again before it.
+pub(super) const LONGEST_AGE: Duration = Duration::from_secs(12 * 60 * 60);
+/// Keys that could not be renewed for so long are no longer used.
+pub(super) const END: Duration = Duration::from_secs(24 * 60 * 60);

@@ -32,12 +32,22 @@ pub(crate) struct Connecting {
 
 impl Source {
     pub(crate) fn find(&self, kid: Option<&str>) -> Lookup {
+        if kid.is_none() && self.fallback() == Fallback::None {
+            return Lookup::Refused(TokenErrorKind::KeyId.into());
+        }
         match self {
             Self::Remote(remote) => remote.find(kid),
             Self::Static { keys, fallback } => keys.find(kid, *fallback).map_or_else(
                 || Lookup::Refused(TokenErrorKind::UnknownKey.into()),
                 |key| Lookup::Known(Arc::clone(key)),
             ),
+        }
+    }
+
+    fn fallback(&self) -> Fallback {
+        match self {
+            Self::Static { fallback, .. } => *fallback,
+            Self::Remote(remote) => remote.fallback(),
         }
     }
 
