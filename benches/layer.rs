@@ -71,16 +71,25 @@ impl Variant {
                 }
             });
         };
-        Self { name, batch, call: Box::new(call) }
+        Self {
+            name,
+            batch,
+            call: Box::new(call),
+        }
     }
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = Rc::new(runtime.expect("a runtime"));
     let mut variants = variants(&runtime);
 
-    println!("{:<34} {:>9} {:>8} {:>7} {:>9}", "variant", "ns", "x bare", "allocs", "bytes");
+    println!(
+        "{:<34} {:>9} {:>8} {:>7} {:>9}",
+        "variant", "ns", "x bare", "allocs", "bytes"
+    );
     let allocations: Vec<_> = variants
         .iter_mut()
         .map(|variant| {
@@ -100,7 +109,11 @@ fn main() {
     }
     let bare = nanos[0].clone();
     for ((variant, nanos), allocated) in variants.iter().zip(&nanos).zip(allocations) {
-        let ratios = nanos.iter().zip(&bare).map(|(own, bare)| own / bare).collect();
+        let ratios = nanos
+            .iter()
+            .zip(&bare)
+            .map(|(own, bare)| own / bare)
+            .collect();
         println!(
             "{:<34} {:>9.0} {:>8.2} {:>7} {:>9}",
             variant.name,
@@ -121,12 +134,15 @@ fn variants(runtime: &Rc<Runtime>) -> Vec<Variant> {
     let issuer = TestIssuer::offline("https://issuer.example.com");
     let layer = layer(&issuer);
     let bare = Router::new().route("/", get(|| async { "hello" }));
-    let routed = Router::new().route("/", get(|Extension(principal): Extension<Principal>| async move {
-        black_box(principal.subject());
-        "hello"
-    }));
+    let routed = Router::new().route(
+        "/",
+        get(|Extension(principal): Extension<Principal>| async move {
+            black_box(principal.subject());
+            "hello"
+        }),
+    );
     let outside = layer.layer(routed.clone());
-    let inside = routed.clone().layer(layer);
+    let inside = routed.layer(layer);
 
     let token = |algorithm| {
         issuer
@@ -140,32 +156,52 @@ fn variants(runtime: &Rc<Runtime>) -> Vec<Variant> {
     };
     let own = bearer(&token(Algorithm::RS256).sign());
     let claim = bearer(
-        &token(Algorithm::RS256).claim("impersonating", serde_json::json!({ "sub": "alice-sub" })).sign(),
+        &token(Algorithm::RS256)
+            .claim("impersonating", serde_json::json!({ "sub": "alice-sub" }))
+            .sign(),
     );
     let act = bearer(
-        &token(Algorithm::RS256).claim("act", serde_json::json!({ "sub": "admin-sub" })).sign(),
+        &token(Algorithm::RS256)
+            .claim("act", serde_json::json!({ "sub": "admin-sub" }))
+            .sign(),
     );
     let header = own.clone();
     let plain = own.clone();
-    let plain_inside = own.clone();
+    let plain_inside = own;
 
     let mut variants = vec![
         Variant::new(runtime, "bare router", BATCH, bare, || request(None, None)),
         Variant::new(runtime, "warm, plain", BATCH, outside.clone(), move || {
             request(Some(&plain), None)
         }),
-        Variant::new(runtime, "warm, plain, by Router::layer", BATCH, inside, move || {
-            request(Some(&plain_inside), None)
-        }),
-        Variant::new(runtime, "warm, impersonated by claim", BATCH, outside.clone(), move || {
-            request(Some(&claim), None)
-        }),
-        Variant::new(runtime, "warm, impersonated by act", BATCH, outside.clone(), move || {
-            request(Some(&act), None)
-        }),
-        Variant::new(runtime, "warm, impersonated by header", BATCH, outside.clone(), move || {
-            request(Some(&header), Some("alice-sub"))
-        }),
+        Variant::new(
+            runtime,
+            "warm, plain, by Router::layer",
+            BATCH,
+            inside,
+            move || request(Some(&plain_inside), None),
+        ),
+        Variant::new(
+            runtime,
+            "warm, impersonated by claim",
+            BATCH,
+            outside.clone(),
+            move || request(Some(&claim), None),
+        ),
+        Variant::new(
+            runtime,
+            "warm, impersonated by act",
+            BATCH,
+            outside.clone(),
+            move || request(Some(&act), None),
+        ),
+        Variant::new(
+            runtime,
+            "warm, impersonated by header",
+            BATCH,
+            outside.clone(),
+            move || request(Some(&header), Some("alice-sub")),
+        ),
     ];
     let cold = [
         ("cold, plain, RS256", Algorithm::RS256),
@@ -176,10 +212,16 @@ fn variants(runtime: &Rc<Runtime>) -> Vec<Variant> {
         let mut fresh: Vec<_> = (0..WARM_UP + 1 + ROUNDS * COLD_BATCH)
             .map(|number| bearer(&token(algorithm).claim("jti", number.to_string()).sign()))
             .collect();
-        variants.push(Variant::new(runtime, name, COLD_BATCH, outside.clone(), move || {
-            let unseen = fresh.pop().expect("a token that was not seen before");
-            request(Some(&unseen), None)
-        }));
+        variants.push(Variant::new(
+            runtime,
+            name,
+            COLD_BATCH,
+            outside.clone(),
+            move || {
+                let unseen = fresh.pop().expect("a token that was not seen before");
+                request(Some(&unseen), None)
+            },
+        ));
     }
     variants
 }

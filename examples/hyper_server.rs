@@ -46,12 +46,21 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .resolve(resolve::header("impersonate-user"))
         .policy(policy::in_group("support"))
         .directory(directory::memory([alice.enabled_account()]))
-        .audit(audit::jsonl(std::env::temp_dir().join("hyper_server_audit.jsonl")))
+        .audit(audit::jsonl(
+            std::env::temp_dir().join("hyper_server_audit.jsonl"),
+        ))
         .build()?;
-    let service = ServiceBuilder::new().layer(layer).service(service_fn(hello));
+    let service = ServiceBuilder::new()
+        .layer(layer)
+        .service(service_fn(hello));
 
-    let listener = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
-    let carol = issuer.token("carol-sub").audience("hello").groups(["support"]).sign();
+    let listener =
+        tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+    let carol = issuer
+        .token("carol-sub")
+        .audience("hello")
+        .groups(["support"])
+        .sign();
     let address = listener.local_addr()?;
     println!("# Carol");
     println!("curl -i http://{address}/ -H 'authorization: Bearer {carol}'\n");
@@ -64,7 +73,10 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         let service = TowerToHyperService::new(service.clone());
         tokio::spawn(async move {
             let connection = auto::Builder::new(TokioExecutor::new());
-            if let Err(error) = connection.serve_connection(TokioIo::new(stream), service).await {
+            if let Err(error) = connection
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+            {
                 eprintln!("connection ended: {error}");
             }
         });

@@ -1,5 +1,7 @@
 //! A tower layer for impersonation.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// No request may reach a panic.
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
 pub mod answer;
 pub mod audit;
@@ -18,6 +20,7 @@ pub mod secret;
 pub mod stamp;
 pub mod terms;
 #[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 pub mod time;
 pub mod token;

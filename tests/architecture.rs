@@ -17,7 +17,6 @@ const FLOORS: &[&[&str]] = &[
     &["middleware"],
     &["extract"],
     &["testing"],
-    &["manual"],
 ];
 
 const MAX_CODE_LINES: usize = 400;
@@ -26,7 +25,9 @@ const MAX_CODE_LINES: usize = 400;
 fn modules_use_only_floors_below_their_own() {
     let mut wrong = Vec::new();
     for (file, code) in sources() {
-        let Some(module) = module_of(&file) else { continue };
+        let Some(module) = module_of(&file) else {
+            continue;
+        };
         let own = floor(&module).unwrap_or_else(|| panic!("{module} stands on no floor"));
         for used in used_modules(&code) {
             let below = used == module || floor(&used).is_some_and(|floor| floor < own);
@@ -42,7 +43,10 @@ fn modules_use_only_floors_below_their_own() {
 fn every_module_of_the_crate_stands_on_a_floor() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let modules: BTreeSet<_> = sources().filter_map(|(file, _)| module_of(&file)).collect();
-    let floors: BTreeSet<_> = FLOORS.iter().flat_map(|floor| floor.iter().map(|m| (*m).to_owned())).collect();
+    let floors: BTreeSet<_> = FLOORS
+        .iter()
+        .flat_map(|floor| floor.iter().map(|m| (*m).to_owned()))
+        .collect();
     assert_eq!(modules, floors, "in {}", source.display());
 }
 
@@ -68,8 +72,16 @@ fn floor(module: &str) -> Option<usize> {
 
 /// The first step below `src`; `None` for the root itself.
 fn module_of(file: &Path) -> Option<String> {
-    let below = file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
-    let first = below.components().next().unwrap().as_os_str().to_str().unwrap();
+    let below = file
+        .strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+        .unwrap();
+    let first = below
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_str()
+        .unwrap();
     let module = first.strip_suffix(".rs").unwrap_or(first);
     (module != "lib").then(|| module.to_owned())
 }
@@ -106,13 +118,18 @@ fn used_modules(code: &str) -> BTreeSet<String> {
 }
 
 fn identifier(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    text.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 /// Every source file with its code: without comments, docs, blank lines and tests.
 fn sources() -> impl Iterator<Item = (PathBuf, String)> {
     let mut files = Vec::new();
-    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    collect(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut files,
+    );
     files.into_iter().filter(|file| !is_test(file)).map(|file| {
         let text = fs::read_to_string(&file).unwrap();
         let before_tests = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
@@ -125,7 +142,8 @@ fn sources() -> impl Iterator<Item = (PathBuf, String)> {
 }
 
 fn is_test(file: &Path) -> bool {
-    file.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")))
+    file.components()
+        .any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")))
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {

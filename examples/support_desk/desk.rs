@@ -10,11 +10,14 @@ use tower_impersonate::{
 
 use crate::shop::CurrentUser;
 
-pub fn layer(issuer: &TestIssuer, audit_file: &Path) -> Result<ImpersonationLayer, Box<dyn Error>> {
+pub(crate) fn layer(
+    issuer: &TestIssuer,
+    audit_file: &Path,
+) -> Result<ImpersonationLayer, Box<dyn Error>> {
     let users = people().map(|person| {
         Identity::new(issuer.name(), person.sub)
             .with_username(person.name)
-            .with_groups(person.groups.iter().copied().collect::<Vec<_>>())
+            .with_groups(person.groups.to_vec())
             .enabled_account()
     });
     let layer = ImpersonationLayer::builder()
@@ -33,28 +36,43 @@ pub fn layer(issuer: &TestIssuer, audit_file: &Path) -> Result<ImpersonationLaye
         .map_principal(|principal: &Principal| CurrentUser {
             id: principal.subject().to_owned(),
             name: principal.identity().username().unwrap_or("you").to_owned(),
-            groups: principal.groups().map(|g| g.iter().map(str::to_owned).collect()).unwrap_or_default(),
+            groups: principal
+                .groups()
+                .map(|g| g.iter().map(str::to_owned).collect())
+                .unwrap_or_default(),
         })
         .build()?;
     Ok(layer)
 }
 
-pub struct Person {
-    pub sub: &'static str,
-    pub name: &'static str,
-    pub groups: &'static [&'static str],
+pub(crate) struct Person {
+    pub(crate) sub: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) groups: &'static [&'static str],
 }
 
 /// Alice and Bob are customers, Carol works for the support team.
-pub fn people() -> [Person; 3] {
+pub(crate) fn people() -> [Person; 3] {
     [
-        Person { sub: "alice-sub", name: "Alice", groups: &["customers"] },
-        Person { sub: "bob-sub", name: "Bob", groups: &["customers"] },
-        Person { sub: "carol-sub", name: "Carol", groups: &["support"] },
+        Person {
+            sub: "alice-sub",
+            name: "Alice",
+            groups: &["customers"],
+        },
+        Person {
+            sub: "bob-sub",
+            name: "Bob",
+            groups: &["customers"],
+        },
+        Person {
+            sub: "carol-sub",
+            name: "Carol",
+            groups: &["support"],
+        },
     ]
 }
 
-pub fn token(issuer: &TestIssuer, person: &Person) -> String {
+pub(crate) fn token(issuer: &TestIssuer, person: &Person) -> String {
     issuer
         .token(person.sub)
         .audience("shop")

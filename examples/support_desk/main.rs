@@ -36,12 +36,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let layer = desk::layer(&issuer, &audit)?;
 
     let app = ServiceBuilder::new()
-        .layer(TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().level(Level::INFO)))
         .map_response(IntoResponse::into_response)
+        .layer(TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().level(Level::INFO)))
         .layer(layer)
         .service(shop::router());
 
-    let listener = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+    let listener =
+        tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
     print_what_to_try(&issuer, listener.local_addr()?, &audit);
     axum::serve(listener, Shared::new(app)).await?;
     Ok(())
@@ -61,7 +62,11 @@ fn show_spans_and_events() {
         .with_span_events(FmtSpan::CLOSE)
         .with_writer(std::io::stderr);
     tracing_subscriber::registry()
-        .with(Targets::new().with_default(Level::INFO).with_target("impersonation", Level::DEBUG))
+        .with(
+            Targets::new()
+                .with_default(Level::INFO)
+                .with_target("impersonation", Level::DEBUG),
+        )
         .with(fmt)
         .with(StampLayer::new())
         .init();
@@ -76,9 +81,24 @@ fn print_what_to_try(issuer: &TestIssuer, address: SocketAddr, audit: &std::path
     };
     let as_alice = " -H 'impersonate-user: alice-sub' -H 'impersonate-reason: ticket 4711'";
     show("Alice sees her orders", &alice, "", "/orders");
-    show("Carol of the support team sees her own, of which there are none", &carol, "", "/orders");
-    show("Carol, as Alice, sees what Alice sees", &carol, as_alice, "/orders");
-    show("and her profile: Alice's groups, not Carol's", &carol, as_alice, "/me");
+    show(
+        "Carol of the support team sees her own, of which there are none",
+        &carol,
+        "",
+        "/orders",
+    );
+    show(
+        "Carol, as Alice, sees what Alice sees",
+        &carol,
+        as_alice,
+        "/orders",
+    );
+    show(
+        "and her profile: Alice's groups, not Carol's",
+        &carol,
+        as_alice,
+        "/me",
+    );
     show("Bob has no such right", &bob, as_alice, "/orders");
     show(
         "Carol must say why",

@@ -6,14 +6,16 @@ use serde_json::{Value, json};
 use tracing::{info, instrument};
 
 #[derive(Clone)]
-pub struct CurrentUser {
-    pub id: String,
-    pub name: String,
-    pub groups: Vec<String>,
+pub(crate) struct CurrentUser {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) groups: Vec<String>,
 }
 
-pub fn router() -> Router {
-    Router::new().route("/me", get(me)).route("/orders", get(orders))
+pub(crate) fn router() -> Router {
+    Router::new()
+        .route("/me", get(me))
+        .route("/orders", get(orders))
 }
 
 async fn me(Extension(user): Extension<CurrentUser>) -> Json<Value> {
@@ -28,7 +30,10 @@ async fn orders(Extension(user): Extension<CurrentUser>) -> Json<Value> {
 async fn find_orders(customer: &str) -> Vec<Value> {
     info!("looking for orders");
     match customer {
-        "alice-sub" => vec![json!({ "id": 1, "item": "a red bicycle" }), json!({ "id": 2, "item": "a bell" })],
+        "alice-sub" => vec![
+            json!({ "id": 1, "item": "a red bicycle" }),
+            json!({ "id": 2, "item": "a bell" }),
+        ],
         "bob-sub" => vec![json!({ "id": 3, "item": "a blue kite" })],
         _ => Vec::new(),
     }

@@ -35,11 +35,13 @@
 mod clock;
 mod issuer;
 mod keys;
+mod recording;
 mod server;
 mod token;
 
 pub use self::clock::ManualClock;
 pub use self::issuer::TestIssuer;
+pub use self::recording::RecordingSink;
 pub use self::token::TokenBuilder;
 
 /// The audience that test tokens carry and test issuers ask for.

@@ -89,6 +89,8 @@ impl AuditSink for RecordingSink {
 
 impl fmt::Debug for RecordingSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordingSink").field("events", &self.locked().len()).finish()
+        f.debug_struct("RecordingSink")
+            .field("events", &self.locked().len())
+            .finish()
     }
 }
