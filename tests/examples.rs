@@ -8,12 +8,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -74,10 +74,7 @@ async fn support_desk_answers_as_the_readme_says() {
     };
     let requests = named("impersonation.request");
     assert_eq!(requests.len(), 2, "{events:#?}");
-    for event in requests
-        .into_iter()
-        .chain(named("impersonation.completed"))
-    {
+    for event in requests.into_iter().chain(named("impersonation.completed")) {
         assert_eq!(event["impersonation.actor.sub"], "carol-sub");
         assert_eq!(event["impersonation.target.sub"], "alice-sub");
         assert_eq!(event["impersonation.reason"], "ticket 4711");
@@ -122,9 +119,15 @@ async fn hyper_server_needs_no_framework() {
     let as_alice = example.next_curl();
 
     let answer = carol.send().await;
-    assert_eq!((answer.status, answer.body), (200, json!("hello carol-sub\n")));
+    assert_eq!(
+        (answer.status, answer.body),
+        (200, json!("hello carol-sub\n"))
+    );
     let answer = as_alice.send().await;
-    assert_eq!((answer.status, answer.body), (200, json!("hello alice-sub\n")));
+    assert_eq!(
+        (answer.status, answer.body),
+        (200, json!("hello alice-sub\n"))
+    );
 }
 
 #[test]
@@ -148,7 +151,10 @@ fn both_servers_say_how_they_are_called() {
         let output = command(name).arg("--prot").output().unwrap();
         assert!(!output.status.success());
         let told = String::from_utf8(output.stderr).unwrap();
-        assert!(told.contains(&format!("usage: {name} [--port PORT]")), "{told}");
+        assert!(
+            told.contains(&format!("usage: {name} [--port PORT]")),
+            "{told}"
+        );
     }
 }
 
@@ -258,7 +264,7 @@ struct Curl {
 }
 
 struct Answer {
-    status: StatusCode,
+    status: u16,
     headers: HashMap<String, String>,
     /// JSON, or else text.
     body: Value,
@@ -301,7 +307,7 @@ impl Curl {
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
         Answer {
-            status: parts.status,
+            status: parts.status.as_u16(),
             headers: parts
                 .headers
                 .iter()
@@ -366,26 +372,38 @@ fn command(name: &str) -> Command {
     command
 }
 
-/// Built by `cargo test` beside the tests; `cargo test --test examples` builds none.
+/// Built beside the tests, with the same features, so that there is rarely anything to do: `cargo
+/// test` builds the examples, too, but `cargo test --test examples` would run those of yesterday.
 fn binary(name: &str) -> PathBuf {
-    static BUILDING: Mutex<()> = Mutex::new(());
-    let tests = env::current_exe().unwrap();
-    let profile = tests.parent().and_then(Path::parent).unwrap();
-    let binary = profile
-        .join("examples")
-        .join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    let _building = BUILDING.lock().unwrap_or_else(|lock| lock.into_inner());
-    if !binary.exists() {
-        let profile = match profile.file_name().and_then(|name| name.to_str()).unwrap() {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let tests = env::current_exe().unwrap();
+        let folder = tests.parent().and_then(Path::parent).unwrap();
+        let profile = match folder.file_name().and_then(|name| name.to_str()).unwrap() {
             "debug" => "dev",
             other => other,
         };
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--examples", "--profile", profile])
+            .args(["build", "--quiet", "--examples", "--profile", profile])
+            .args(["--no-default-features", "--features", &features()])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status()
             .unwrap();
-        assert!(built.success() && binary.exists(), "{}", binary.display());
-    }
-    binary
+        assert!(built.success());
+        folder.join("examples")
+    });
+    FOLDER.join(format!("{name}{}", env::consts::EXE_SUFFIX))
+}
+
+fn features() -> String {
+    let on = [
+        ("axum", cfg!(feature = "axum")),
+        ("jwks", cfg!(feature = "jwks")),
+        ("aws_lc_rs", cfg!(feature = "aws_lc_rs")),
+        ("rust_crypto", cfg!(feature = "rust_crypto")),
+        ("subscriber", cfg!(feature = "subscriber")),
+        ("testing", cfg!(feature = "testing")),
+        ("full", cfg!(feature = "full")),
+    ];
+    let names = on.into_iter().filter(|(_, on)| *on).map(|(name, _)| name);
+    names.collect::<Vec<_>>().join(",")
 }

@@ -63,7 +63,10 @@ fn the_commands_are_there() {
         .iter()
         .flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>())
         .collect();
-    assert_eq!(commands, ["cargo run --example support_desk", "./tests/run"]);
+    assert_eq!(
+        commands,
+        ["cargo run --example support_desk", "./tests/run"]
+    );
 
     assert!(read("Cargo.toml").contains("name = \"support_desk\""));
     assert!(root().join("examples/support_desk/main.rs").is_file());
