@@ -18,7 +18,7 @@ pub fn tracing() -> TracingSink {
     TracingSink { _private: () }
 }
 
-/// The sink made by [`tracing`].
+/// The sink made by [`tracing()`].
 #[derive(Debug, Clone)]
 #[must_use = "a sink does nothing until it is given to the builder"]
 pub struct TracingSink {
