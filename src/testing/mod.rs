@@ -49,3 +49,6 @@ pub const AUDIENCE: &str = "test-api";
 
 /// The app client that test tokens are issued to.
 pub const CLIENT_ID: &str = "test-client";
+
+#[cfg(test)]
+mod tests;
