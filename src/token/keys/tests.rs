@@ -1,6 +1,6 @@
 use std::future::pending;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::Uri;
@@ -15,7 +15,6 @@ use crate::token::fetch::{FetchError, FetchKeys, FetchLimits, Fetched};
 use crate::token::fixture::{self, ISS, Signer, StoppedClock, at_once, claims, kind, now, set};
 use crate::token::issuer::Issuer;
 use crate::token::verified::Verified;
-use std::sync::Arc;
 
 /// An endpoint that answers as the test says, and counts.
 #[derive(Clone)]
@@ -469,7 +468,10 @@ fn a_runtime_that_ends_leaves_the_source_usable() {
             .expect("a runtime")
     };
     let first = runtime();
-    let waiting = first.block_on(async { authenticator.authenticate(&token, now()) });
+    let waiting = {
+        let _entered = first.enter();
+        authenticator.authenticate(&token, now())
+    };
     drop(first);
     let second = runtime();
     assert_eq!(
