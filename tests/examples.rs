@@ -102,6 +102,7 @@ async fn support_desk_answers_as_the_readme_says() {
         let event = format!(r#"event.name: "{name}""#);
         assert!(log.contains(&event), "no {event} in\n{log}");
     }
+    assert_readme_shows(&as_alice.send().await, &log);
     // The shop's own span, of which the shop says nothing of impersonation.
     let stamped = log.lines().any(|line| {
         line.contains("find_orders")
@@ -110,6 +111,43 @@ async fn support_desk_answers_as_the_readme_says() {
             && line.contains(r#"impersonation.target.sub: "alice-sub""#)
     });
     assert!(stamped, "no span with both subs in\n{log}");
+}
+
+/// What the README shows of the third line and of the log is there.
+#[track_caller]
+fn assert_readme_shows(answer: &Answer, log: &str) {
+    let readme = include_str!("../README.md");
+    let (_, shown) = readme
+        .split_once("HTTP/1.1 200 OK\n")
+        .expect("a sample answer");
+    let (shown, rest) = shown.split_once("\n```").expect("its end");
+    let (headers, body) = shown.split_once("\n\n").expect("headers and body");
+    for header in headers.lines() {
+        let (name, value) = header.split_once(": ").unwrap();
+        assert_eq!(answer.headers.get(name).map(String::as_str), Some(value));
+    }
+    assert_eq!(serde_json::from_str::<Value>(body).unwrap(), answer.body);
+
+    let (_, lines) = rest.split_once("```text\n").expect("a sample log");
+    let (lines, _) = lines.split_once("\n```").expect("its end");
+    for line in lines.lines() {
+        assert!(
+            log.lines().any(|logged| has_in_order(logged, line)),
+            "not logged: {line}\n{log}"
+        );
+    }
+}
+
+/// Whether the pieces between ellipses stand in the line, one after the other.
+fn has_in_order(line: &str, pieces: &str) -> bool {
+    let mut rest = line;
+    pieces.split('…').map(str::trim).all(|piece| {
+        let found = rest.find(piece);
+        if let Some(at) = found {
+            rest = &rest[at + piece.len()..];
+        }
+        found.is_some()
+    })
 }
 
 #[tokio::test]
