@@ -97,7 +97,12 @@ pub(crate) fn finish(
         return Err(ResolveError::forbidden("untrusted_act"));
     }
     let strategy = found.as_ref().map(|found| found.ask.strategy());
-    let by_claim = matches!(strategy, Some(Strategy::Claim | Strategy::Custom));
+    let by_claim = match strategy {
+        Some(Strategy::Claim) => true,
+        // The application may read the claim itself, of an issuer that is trusted for it.
+        Some(Strategy::Custom) => claims.trusts_claim(IMPERSONATING),
+        _ => false,
+    };
     if claims.get(IMPERSONATING).is_some() && !by_claim {
         return Err(ResolveError::forbidden("untrusted_claim"));
     }
