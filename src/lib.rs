@@ -1,7 +1,10 @@
 //! A tower layer for impersonation.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // No request may reach a panic.
-#![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
+#![cfg_attr(
+    not(test),
+    warn(clippy::expect_used, clippy::panic, clippy::unwrap_used)
+)]
 
 pub mod answer;
 pub mod audit;
