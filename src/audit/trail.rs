@@ -169,10 +169,9 @@ impl Open {
             Outcome::Success
         });
     }
-}
 
-impl Drop for Open {
-    fn drop(&mut self) {
+    /// The request is dropped. Nothing happens where it has ended before.
+    pub fn abandon(&mut self) {
         // A handler that panics did not lose its client.
         let outcome = if std::thread::panicking() {
             Outcome::Failure
@@ -180,6 +179,12 @@ impl Drop for Open {
             Outcome::Aborted
         };
         self.end(outcome);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.abandon();
     }
 }
 

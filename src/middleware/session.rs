@@ -62,6 +62,14 @@ impl Session {
     }
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        // The sink is called inside the span, also where the client left.
+        let _entered = self.span.enter();
+        self.open.abandon();
+    }
+}
+
 /// Whether something of the response is still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rest {
