@@ -1,3 +1,5 @@
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use http::StatusCode;
 use tracing::Span;
 use tracing::span;
@@ -34,6 +36,19 @@ impl Session {
     /// Makes the span and the stamp current, for as long as the guards live.
     pub(super) fn enter(&self) -> (span::Entered<'_>, stamp::Entered) {
         (self.span.enter(), self.stamp.enter())
+    }
+
+    /// Runs a step of the handler or its body under the span and the stamp. A panic goes on, and is a
+    /// failure whoever catches it.
+    pub(super) fn run<T>(&mut self, step: impl FnOnce() -> T) -> T {
+        let caught = {
+            let _entered = self.enter();
+            catch_unwind(AssertUnwindSafe(step))
+        };
+        caught.unwrap_or_else(|panic| {
+            self.fail();
+            resume_unwind(panic)
+        })
     }
 
     /// Stamps the span that is open around the layer.
