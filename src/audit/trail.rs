@@ -151,10 +151,10 @@ impl Open {
                 duration: self.clock.monotonic().saturating_sub(self.begun),
             },
         };
-        // This may run while another panic unwinds; a second one would end the process.
-        let complete = || self.sink.complete(done);
-        if catch_unwind(AssertUnwindSafe(complete)).is_err() {
-            tracing::error!(target: "impersonation::audit", "the sink panicked over a completion");
+        // Nobody around here catches it: a panic would end a connection, or the process while
+        // another one unwinds.
+        if catch_unwind(AssertUnwindSafe(|| self.sink.complete(done))).is_err() {
+            tracing::error!(target: "impersonation::audit", "a sink panicked at a completion");
         }
     }
 
@@ -169,10 +169,9 @@ impl Open {
             Outcome::Success
         });
     }
-}
 
-impl Drop for Open {
-    fn drop(&mut self) {
+    /// The request is dropped. Nothing happens where it has ended before.
+    pub fn abandon(&mut self) {
         // A handler that panics did not lose its client.
         let outcome = if std::thread::panicking() {
             Outcome::Failure
@@ -180,6 +179,12 @@ impl Drop for Open {
             Outcome::Aborted
         };
         self.end(outcome);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.abandon();
     }
 }
 

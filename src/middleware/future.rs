@@ -205,9 +205,9 @@ where
                     session,
                     method,
                 } => {
-                    let polled = {
-                        let _entered = session.as_deref().map(Session::enter);
-                        future.poll(cx)
+                    let polled = match session {
+                        Some(session) => session.run(|| future.poll(cx)),
+                        None => future.poll(cx),
                     };
                     return match ready!(polled) {
                         Ok(response) => {

@@ -62,6 +62,15 @@ fn read(claims: &Verified<Claims>) -> Result<Option<Requested>, ResolveError> {
     )))
 }
 
+/// Who really sends the request, as far as the token is believed: for the record of what is refused.
+pub(crate) fn sender(claims: &Verified<Claims>) -> Verified<Identity> {
+    let named = claims
+        .get("act")
+        .and_then(|act| key(act, claims.issuer()))
+        .and_then(|actor| claims.acting(actor));
+    named.unwrap_or_else(|| claims.caller())
+}
+
 fn key(value: &Value, issuer: &str) -> Option<IdentityKey> {
     let (named, subject) = person(value)?;
     Some(IdentityKey::new(named.unwrap_or(issuer), subject))

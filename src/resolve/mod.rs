@@ -34,6 +34,7 @@ mod role;
 mod settle;
 mod values;
 
+pub(crate) use self::act::sender;
 pub use self::act::{Act, act};
 pub use self::claim::{Claim, claim};
 pub use self::custom::custom;

@@ -49,6 +49,10 @@ fn agree(found: Requested, next: Requested) -> Result<Requested, ResolveError> {
     } else {
         (found, next)
     };
+    let strategies = (first.ask.strategy(), second.ask.strategy());
+    if strategies == (Strategy::Act, Strategy::Claim) {
+        return Err(ResolveError::token("act and impersonating in one token"));
+    }
     let bound_to_token = rank(&first) < rank(&second);
     if !bound_to_token && first.actor.key() != second.actor.key() {
         return Err(contradiction());

@@ -18,7 +18,8 @@ use crate::policy::{Demand, Denial, Permit, Refused};
 use crate::principal::Principal;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::resolve::{
-    Asked, Requested, Resolution, Resolve, ResolveError, ResolveErrorKind, finish, inspect, settle,
+    Asked, Requested, Resolution, Resolve, ResolveError, ResolveErrorKind, finish, inspect, sender,
+    settle,
 };
 use crate::stamp;
 use crate::terms::Mode;
@@ -140,8 +141,8 @@ impl Pipeline {
             ResolveErrorKind::Forbidden => RejectionKind::Forbidden,
             ResolveErrorKind::Unavailable => return Err(Verdict::unavailable(error)),
         };
-        stamp::record_user(claims.identity().subject());
-        let refused = Refused::unasked(claims.caller(), error.detail());
+        let refused = Refused::unasked(sender(claims), error.detail());
+        stamp::record_user(refused.actor.subject());
         Ok(self.refuse(config, parts, &refused, Rejection::because(kind, error)))
     }
 

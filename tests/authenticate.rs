@@ -1,0 +1,465 @@
+//! Who is let in: credentials, modes, times, and what the principal then is.
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request};
+use http_body_util::Full;
+use serde_json::json;
+use support::expect::keeping;
+use support::{Desk, get, tell};
+use tower_impersonate::identity::{Affiliation, Kind};
+use tower_impersonate::rejection::RejectionKind;
+use tower_impersonate::secret::Secret;
+use tower_impersonate::time::Clock;
+use tower_impersonate::token::Extraction;
+use tower_impersonate::{Identity, ImpersonationLayer};
+
+const PLAIN: Option<&str> = Some(r#"Bearer realm="api""#);
+const MALFORMED: Option<&str> = Some(r#"Bearer realm="api", error="invalid_request""#);
+const INVALID: Option<&str> = Some(r#"Bearer realm="api", error="invalid_token""#);
+
+/// The desk's layer in both modes: one that needs a credential, one that does not.
+fn modes(desk: &Desk) -> [ImpersonationLayer; 2] {
+    [
+        desk.layer(),
+        desk.builder().anonymous(|| ()).build().unwrap(),
+    ]
+}
+
+fn with_authorization(values: &[&[u8]]) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::default());
+    for value in values {
+        let value = HeaderValue::from_bytes(value).unwrap();
+        request.headers_mut().append("authorization", value);
+    }
+    request
+}
+
+#[tokio::test]
+async fn a01_without_a_credential_the_challenge_has_no_error_code() {
+    let desk = Desk::new();
+    let seen = desk.send(&desk.layer(), with_authorization(&[])).await;
+    seen.assert_challenge(401, PLAIN);
+    assert_eq!(seen.kind(), RejectionKind::MissingCredential);
+    desk.assert_silent();
+}
+
+#[tokio::test]
+async fn a02_two_authorization_headers_are_400_whichever_is_good() {
+    let desk = Desk::new();
+    let good = format!("Bearer {}", desk.carol());
+    let (good, bad) = (good.as_bytes(), &b"Bearer x"[..]);
+    for layer in modes(&desk) {
+        for pair in [[good, bad], [bad, good], [good, good], [b"Basic x", good]] {
+            let seen = desk.send(&layer, with_authorization(&pair)).await;
+            seen.assert_challenge(400, MALFORMED);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a03_the_scheme_is_taken_in_any_case() {
+    let desk = Desk::new();
+    for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
+        let value = format!("{scheme} {}", desk.carol());
+        let seen = desk
+            .send(&desk.layer(), with_authorization(&[value.as_bytes()]))
+            .await;
+        seen.assert_ran_as("carol", None);
+    }
+}
+
+#[tokio::test]
+async fn a04_to_a09_a_malformed_header_is_400_in_every_mode() {
+    let desk = Desk::new();
+    let token = desk.carol();
+    let malformed: [Vec<u8>; 10] = [
+        b"Bearer".to_vec(),
+        b"Bearer ".to_vec(),
+        format!("Bearer  {token}").into(),
+        format!("Bearer\t{token}").into(),
+        format!("Bearer {token} ").into(),
+        format!("Bearer {token},").into(),
+        format!("Bearer {token}, Bearer {token}").into(),
+        format!("Bearer {token}\t").into(),
+        [b"Bearer ", token.as_bytes(), b"\xa0"].concat(),
+        "Bearer \u{fc}".into(),
+    ];
+    for layer in modes(&desk) {
+        for value in &malformed {
+            let seen = desk.send(&layer, with_authorization(&[value])).await;
+            seen.assert_challenge(400, MALFORMED);
+            assert_eq!(seen.kind(), RejectionKind::MalformedCredential);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a07_another_scheme_is_401_without_a_code_in_every_mode() {
+    let desk = Desk::new();
+    for layer in modes(&desk) {
+        for value in [
+            "Basic YTpi",
+            "DPoP a.b.c",
+            "Negotiate",
+            "Bearerx",
+            "Token t",
+        ] {
+            let seen = desk
+                .send(&layer, with_authorization(&[value.as_bytes()]))
+                .await;
+            seen.assert_challenge(401, PLAIN);
+            assert_eq!(seen.kind(), RejectionKind::OtherScheme);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a10_a_token_beyond_the_limit_is_refused_before_it_is_decoded() {
+    let desk = Desk::new();
+    for length in [8193, 400_000] {
+        let seen = desk
+            .send(&desk.layer(), get(&"a".repeat(length), &[]))
+            .await;
+        seen.assert_challenge(401, INVALID);
+        assert_eq!(seen.cause(), "token is too long");
+    }
+    let token = desk.carol();
+    for (limit, status) in [(token.len(), 200), (token.len() - 1, 401)] {
+        let layer = desk.builder().max_token_bytes(limit).build().unwrap();
+        let seen = desk.send(&layer, get(&token, &[])).await;
+        assert_eq!(seen.status, status);
+    }
+}
+
+#[tokio::test]
+async fn a11_a12_tokens_elsewhere_are_not_looked_at() {
+    let desk = Desk::new();
+    let token = desk.carol();
+    let bearer = format!("Bearer {token}");
+    for (uri, name, value) in [
+        (format!("/?access_token={token}"), "x-other", ""),
+        (
+            "/".to_owned(),
+            "cookie",
+            &*format!("access_token={token}; token={token}"),
+        ),
+        ("/".to_owned(), "proxy-authorization", &bearer),
+        ("/".to_owned(), "x-forwarded-authorization", &bearer),
+    ] {
+        let request = Request::post(uri).header(name, value);
+        let body = Full::from(format!("access_token={token}"));
+        let seen = desk.send(&desk.layer(), request.body(body).unwrap()).await;
+        seen.assert_challenge(401, PLAIN);
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Name(String);
+
+#[tokio::test]
+async fn optional_mode_lets_anonymous_requests_through_with_their_mapped_guest() {
+    let desk = Desk::new();
+    let layer = desk
+        .builder()
+        .map_principal(|principal| Name(principal.subject().to_owned()))
+        .anonymous(|| Name("guest".to_owned()))
+        .build()
+        .unwrap();
+    let name_of = async |request| {
+        let service = tower::Layer::layer(
+            &layer,
+            tower::service_fn(|request: Request<Full<Bytes>>| async move {
+                let Name(name) = request.extensions().get::<Name>().unwrap();
+                let body = json!({ "name": name, "told": tell(&request) }).to_string();
+                Ok::<_, std::convert::Infallible>(http::Response::new(Full::new(Bytes::from(body))))
+            }),
+        );
+        support::send(service, request).await.body
+    };
+    let anonymous = name_of(with_authorization(&[])).await;
+    assert_eq!(anonymous["name"], "guest");
+    assert!(
+        anonymous["told"]
+            .as_str()
+            .unwrap()
+            .contains(r#""anonymous":true"#)
+    );
+    let carol = name_of(get(&desk.carol(), &[])).await;
+    assert_eq!(carol["name"], "carol");
+    let alice = name_of(get(&desk.carol(), &[("impersonate-user", "alice")])).await;
+    assert_eq!(alice["name"], "alice");
+}
+
+#[tokio::test]
+async fn a_bad_token_is_401_in_every_mode() {
+    let desk = Desk::new();
+    for layer in modes(&desk) {
+        let seen = desk.send(&layer, get("a.b.c", &[])).await;
+        seen.assert_challenge(401, INVALID);
+    }
+    desk.assert_silent();
+}
+
+#[tokio::test]
+async fn incident_a2_an_impersonation_header_without_a_valid_credential_is_401_in_every_mode() {
+    let desk = Desk::new();
+    for layer in modes(&desk) {
+        for name in [
+            "impersonate-user",
+            "impersonate-group",
+            "impersonate-issuer",
+            "impersonate-reason",
+            "impersonate_user",
+            "Impersonate_Group",
+        ] {
+            let bare = Request::get("/").header(name, "alice");
+            let seen = desk.send(&layer, bare.body(Full::default()).unwrap()).await;
+            seen.assert_challenge(401, PLAIN);
+        }
+        let seen = desk
+            .send(&layer, get("a.b.c", &[("impersonate-user", "alice")]))
+            .await;
+        seen.assert_challenge(401, INVALID);
+    }
+    desk.assert_silent();
+}
+
+fn preflight() -> Request<Full<Bytes>> {
+    Request::options("/orders")
+        .header("origin", "https://shop.example.com")
+        .header("access-control-request-method", "GET")
+        .body(Full::default())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a13_a_preflight_passes_only_where_configured_and_never_with_a_principal() {
+    let desk = Desk::new();
+    desk.send(&desk.layer(), preflight())
+        .await
+        .assert_refused(401);
+
+    let layer = desk.builder().skip_preflight().build().unwrap();
+    let seen = desk.send(&layer, preflight()).await;
+    assert!(seen.ran && seen.body["sub"].is_null() && seen.body["anonymous"].is_null());
+
+    let changes: [fn(&mut Request<Full<Bytes>>); 4] = [
+        |request| *request.method_mut() = Method::GET,
+        |request| drop(request.headers_mut().remove("origin")),
+        |request| {
+            drop(
+                request
+                    .headers_mut()
+                    .remove("access-control-request-method"),
+            )
+        },
+        |request| {
+            let user = HeaderValue::from_static("alice");
+            request.headers_mut().insert("impersonate-user", user);
+        },
+    ];
+    for change in changes {
+        let mut request = preflight();
+        change(&mut request);
+        desk.send(&layer, request).await.assert_refused(401);
+    }
+    let mut bad = preflight();
+    bad.headers_mut()
+        .insert("authorization", HeaderValue::from_static("Bearer a.b.c"));
+    desk.send(&layer, bad).await.assert_challenge(401, INVALID);
+}
+
+#[tokio::test]
+async fn an_extractor_of_ones_own_replaces_the_header() {
+    let desk = Desk::new();
+    fn extract(parts: &http::request::Parts) -> Extraction<'_> {
+        match parts.headers.get("x-token").map(HeaderValue::to_str) {
+            None => Extraction::Absent,
+            Some(Ok("panic")) => panic!("the extractor panics"),
+            Some(Ok(token)) => Extraction::Found(Secret::from(token)),
+            Some(Err(_)) => Extraction::Malformed,
+        }
+    }
+    let layer = desk.builder().extract_token(extract).build().unwrap();
+    let sent = async |name: &str, value: &[u8]| {
+        let value = HeaderValue::from_bytes(value).unwrap();
+        let request = Request::get("/").header(name, value);
+        desk.send(&layer, request.body(Full::default()).unwrap())
+            .await
+    };
+    let token = desk.carol();
+    sent("x-token", token.as_bytes())
+        .await
+        .assert_ran_as("carol", None);
+    sent("x-token", b"\xff")
+        .await
+        .assert_challenge(400, MALFORMED);
+    sent("x-token", b"panic").await.assert_refused(503);
+    let bearer = format!("Bearer {token}");
+    sent("authorization", bearer.as_bytes())
+        .await
+        .assert_challenge(401, PLAIN);
+}
+
+#[tokio::test]
+async fn a35_a_token_ends_after_exp_and_leeway_cached_or_not() {
+    let desk = Desk::new();
+    let (warm, cold) = (desk.layer(), desk.layer());
+    let token = desk
+        .token("carol", &[])
+        .expires_in(Duration::from_secs(300))
+        .sign();
+    desk.send(&warm, get(&token, &[]))
+        .await
+        .assert_ran_as("carol", None);
+    desk.clock.advance(Duration::from_secs(359));
+    desk.send(&warm, get(&token, &[]))
+        .await
+        .assert_ran_as("carol", None);
+    desk.clock.advance(Duration::from_secs(1));
+    for layer in [&warm, &warm, &cold] {
+        let seen = desk.send(layer, get(&token, &[])).await;
+        seen.assert_challenge(401, INVALID);
+        assert_eq!(seen.cause(), "token has expired");
+    }
+}
+
+#[tokio::test]
+async fn a35_without_leeway_the_second_of_exp_is_too_late() {
+    let desk = Desk::new();
+    let issuer = desk.accepted().leeway(Duration::ZERO);
+    let layer = desk.bare().issuer(issuer).build().unwrap();
+    let token = desk
+        .token("carol", &[])
+        .expires_in(Duration::from_secs(10))
+        .sign();
+    desk.clock.advance(Duration::from_secs(9));
+    desk.send(&layer, get(&token, &[]))
+        .await
+        .assert_ran_as("carol", None);
+    desk.clock.advance(Duration::from_secs(1));
+    desk.send(&layer, get(&token, &[]))
+        .await
+        .assert_refused(401);
+}
+
+#[tokio::test]
+async fn a36_a37_a_token_of_the_future_is_refused_beyond_the_leeway() {
+    let desk = Desk::new();
+    let now = desk.clock.now();
+    let at = |seconds| now.saturating_add(Duration::from_secs(seconds));
+    let nbf = |seconds| {
+        desk.token("carol", &[])
+            .claim("nbf", at(seconds).unix_seconds())
+    };
+    let iat = |seconds| desk.token("carol", &[]).issued_at(at(seconds));
+    for (token, status) in [
+        (nbf(60), 200),
+        (nbf(61), 401),
+        (iat(60), 200),
+        (iat(61), 401),
+    ] {
+        let seen = desk.send(&desk.layer(), get(&token.sign(), &[])).await;
+        assert_eq!(seen.status, status);
+        if status == 401 {
+            assert_eq!(seen.cause(), "token is not valid yet");
+        }
+    }
+    // What was too early is good once its time has come.
+    let token = iat(61).sign();
+    desk.clock.advance(Duration::from_secs(1));
+    desk.send(&desk.layer(), get(&token, &[]))
+        .await
+        .assert_ran_as("carol", None);
+}
+
+#[tokio::test]
+async fn the_principal_has_the_facts_of_its_own_token() {
+    let desk = Desk::new();
+    let (builder, principal) = keeping(desk.bare().issuer(desk.accepted().tenant("acme")));
+    let layer = builder.build().unwrap();
+    let token = desk
+        .token("carol", &["support", "night-shift"])
+        .username("Carol C.")
+        .scope("read write")
+        .claim("email", "carol@example.com")
+        .sign();
+    let seen = desk.send(&layer, get(&token, &[])).await;
+    seen.assert_ran_as("carol", None);
+    assert_eq!(seen.body["username"], "Carol C.");
+    assert_eq!(seen.body["email"], "carol@example.com");
+    assert_eq!(seen.groups(), json!(["support", "night-shift"]));
+
+    let principal = principal();
+    let identity: &Identity = principal.identity();
+    assert_eq!(identity.tenant(), Some("acme"));
+    assert_eq!(identity.kind(), Kind::Person);
+    assert_eq!(identity.affiliation(), Affiliation::Tenant);
+    assert!(identity.scopes().unwrap().contains("write"));
+    assert!(principal.is_in_group("support") && !principal.is_in_group("Support"));
+    assert_eq!(principal.actor(), identity);
+}
+
+#[tokio::test]
+async fn a45_groups_are_an_array_of_strings_or_unknown_and_absent_means_none() {
+    let desk = Desk::new();
+    let (builder, principal) = keeping(desk.bare().issuer(desk.accepted()));
+    let layer = builder.build().unwrap();
+    for (claim, known) in [
+        (json!("support"), None),
+        (json!("support,admins"), None),
+        (json!(["support", 5]), None),
+        (json!([["support"]]), None),
+        (json!({ "support": true }), None),
+        (json!(null), None),
+        (json!([]), Some(0)),
+        (json!(["Support"]), Some(1)),
+    ] {
+        let token = desk.token("carol", &[]).claim("groups", &claim).sign();
+        desk.send(&layer, get(&token, &[]))
+            .await
+            .assert_ran_as("carol", None);
+        assert_eq!(
+            principal().groups().map(|groups| groups.len()),
+            known,
+            "{claim}"
+        );
+        assert!(!principal().is_in_group("support"), "{claim}");
+    }
+    let token = desk.token("carol", &[]).without("groups").sign();
+    desk.send(&layer, get(&token, &[]))
+        .await
+        .assert_ran_as("carol", None);
+    assert!(principal().groups().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn tenant_and_kind_come_from_claims_where_configured() {
+    let desk = Desk::new();
+    let issuer = desk.accepted().tenant_claim("org").staff();
+    let (builder, principal) = keeping(desk.bare().issuer(issuer));
+    let layer = builder.build().unwrap();
+    for (org, tenant) in [
+        (json!("acme"), Some("acme")),
+        (json!(" "), None),
+        (json!(["acme"]), None),
+    ] {
+        let token = desk.token("carol", &[]).claim("org", org).sign();
+        desk.send(&layer, get(&token, &[]))
+            .await
+            .assert_ran_as("carol", None);
+        assert_eq!(principal().identity().tenant(), tenant);
+        assert_eq!(principal().identity().affiliation(), Affiliation::Staff);
+    }
+    for (client, kind) in [("nightly", Kind::Machine), ("shop", Kind::Person)] {
+        let token = desk.token("nightly", &[]).client_id(client).sign();
+        desk.send(&layer, get(&token, &[]))
+            .await
+            .assert_ran_as("nightly", None);
+        assert_eq!(principal().identity().kind(), kind);
+    }
+}

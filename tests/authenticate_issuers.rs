@@ -1,0 +1,408 @@
+//! Whose tokens are let in: several issuers, their keys, and what each kind of token must say.
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::expect::keeping;
+use support::{AUDIENCE, Desk, ISSUER, get};
+use tower_impersonate::identity::Kind;
+use tower_impersonate::rejection::RejectionKind;
+use tower_impersonate::testing::{CLIENT_ID, TestIssuer, TokenBuilder};
+use tower_impersonate::token::Algorithm;
+use tower_impersonate::{ImpersonationLayer, Issuer};
+
+const OTHER: &str = "https://other.example.com";
+const POOL: &str = "eu-west-1_Ab12Cd34E";
+
+async fn cause(desk: &Desk, layer: &ImpersonationLayer, token: TokenBuilder) -> Option<String> {
+    let seen = desk.send(layer, get(&token.sign(), &[])).await;
+    match &seen.rejection {
+        None => None,
+        Some(_) => {
+            seen.assert_refused(401);
+            Some(seen.cause())
+        }
+    }
+}
+
+fn refused(cause: &str) -> Option<String> {
+    Some(cause.to_owned())
+}
+
+#[tokio::test]
+async fn several_issuers_stand_side_by_side_and_their_people_are_different_people() {
+    let desk = Desk::new();
+    let other = TestIssuer::offline(OTHER).with_clock(desk.clock.clone());
+    let builder = desk.bare().issuer(desk.accepted()).issuer(other.issuer());
+    let (builder, principal) = keeping(builder);
+    let layer = builder.build().unwrap();
+    let here = desk.send(&layer, get(&desk.carol(), &[])).await;
+    here.assert_ran_as("carol", None);
+    let key = principal().key().clone();
+    let there = desk
+        .send(&layer, get(&other.token("carol").sign(), &[]))
+        .await;
+    there.assert_ran_as("carol", None);
+    assert_eq!([&here.body["iss"], &there.body["iss"]], [ISSUER, OTHER]);
+    assert_ne!(principal().key(), &key);
+}
+
+#[tokio::test]
+async fn a33_the_key_of_one_issuer_does_not_sign_for_another_though_their_kids_are_equal() {
+    let desk = Desk::new();
+    let other = TestIssuer::offline(OTHER).with_clock(desk.clock.clone());
+    assert_eq!(
+        other.kid(Algorithm::RS256),
+        desk.issuer.kid(Algorithm::RS256)
+    );
+    let builder = desk.bare().issuer(desk.accepted()).issuer(other.issuer());
+    let layer = builder.build().unwrap();
+    let forged = other.token("carol").audience(AUDIENCE).claim("iss", ISSUER);
+    let signature = refused("signature does not fit");
+    assert_eq!(cause(&desk, &layer, forged).await, signature);
+    let forged = desk
+        .token("carol", &[])
+        .audience("test-api")
+        .claim("iss", OTHER);
+    assert_eq!(cause(&desk, &layer, forged).await, signature);
+}
+
+#[tokio::test]
+async fn a31_a32_an_issuer_that_is_not_configured_is_refused_without_any_fetch() {
+    let issuer = TestIssuer::start().await;
+    let layer = ImpersonationLayer::builder()
+        .issuer(issuer.issuer())
+        .build()
+        .unwrap();
+    let desk = Desk::new();
+    let name = issuer.name();
+    for iss in [
+        json!("https://evil.example.com"),
+        json!(format!("{name}/")),
+        json!(format!("{name}.evil.example.com")),
+        json!(name.to_uppercase()),
+        json!(format!("{name}#")),
+        json!(["https://evil.example.com", name]),
+        json!({ "iss": name }),
+        json!(5),
+        Value::Null,
+    ] {
+        let token = issuer.token("carol").claim("iss", &iss);
+        let unknown = refused("issuer is not configured");
+        assert_eq!(cause(&desk, &layer, token).await, unknown, "{iss}");
+    }
+    let nameless = issuer.token("carol").without("iss");
+    assert!(cause(&desk, &layer, nameless).await.is_some());
+    assert_eq!(issuer.requests(), 0);
+
+    assert_eq!(cause(&desk, &layer, issuer.token("carol")).await, None);
+    assert_eq!(issuer.requests(), 2, "the discovery document and the keys");
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_401_while_the_last_renewal_was_good_and_503_after_a_failed_one() {
+    let desk = Desk::new();
+    let issuer = TestIssuer::start().await.with_clock(desk.clock.clone());
+    let builder = ImpersonationLayer::builder().clock(desk.clock.clone());
+    let layer = builder.issuer(issuer.issuer()).build().unwrap();
+    let known = issuer.token("carol").sign();
+    desk.send(&layer, get(&known, &[]))
+        .await
+        .assert_ran_as("carol", None);
+    let fetched = issuer.requests();
+    let unknown = || issuer.token("carol").header("kid", "rsa-9");
+
+    let no_such_key = refused("issuer has no such key");
+    assert_eq!(cause(&desk, &layer, unknown()).await, no_such_key);
+    assert_eq!(issuer.requests(), fetched, "in the cool-down");
+
+    desk.clock.advance(Duration::from_secs(11));
+    assert_eq!(cause(&desk, &layer, unknown()).await, no_such_key);
+    assert!(issuer.requests() > fetched, "after the cool-down");
+
+    issuer.answer_with(500);
+    desk.clock.advance(Duration::from_secs(11));
+    for when in ["by a failed renewal", "in the cool-down after it"] {
+        let before = issuer.requests();
+        let seen = desk.send(&layer, get(&unknown().sign(), &[])).await;
+        seen.assert_refused(503);
+        assert_eq!(seen.kind(), RejectionKind::KeysUnavailable, "{when}");
+        let seconds: u64 = seen.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=10).contains(&seconds), "{seconds}");
+        assert_eq!(issuer.requests() > before, when == "by a failed renewal");
+        desk.clock.advance(Duration::from_secs(2));
+    }
+    desk.send(&layer, get(&known, &[]))
+        .await
+        .assert_ran_as("carol", None);
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_had_are_503_with_retry_after_in_every_mode() {
+    let desk = Desk::new();
+    let issuer = TestIssuer::start().await.with_clock(desk.clock.clone());
+    issuer.answer_with(503);
+    let builder = || {
+        let builder = ImpersonationLayer::builder().clock(desk.clock.clone());
+        builder.issuer(issuer.issuer())
+    };
+    for layer in [builder(), builder().anonymous(|| ())] {
+        let layer = layer.build().unwrap();
+        let seen = desk
+            .send(&layer, get(&issuer.token("carol").sign(), &[]))
+            .await;
+        seen.assert_challenge(503, None);
+        assert_eq!(seen.header("retry-after"), Some("10"));
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_fetched_by_the_first_token_that_names_it() {
+    let desk = Desk::new();
+    let issuer = TestIssuer::start().await.with_clock(desk.clock.clone());
+    let builder = ImpersonationLayer::builder().clock(desk.clock.clone());
+    let layer = builder.issuer(issuer.issuer()).build().unwrap();
+    layer.connect().await.unwrap();
+    issuer.rotate();
+    desk.clock.advance(Duration::from_secs(11));
+    assert_eq!(cause(&desk, &layer, issuer.token("carol")).await, None);
+}
+
+async fn pool(desk: &Desk) -> TestIssuer {
+    let issuer = TestIssuer::start_cognito("eu-west-1", POOL).await;
+    issuer.with_clock(desk.clock.clone())
+}
+
+fn accepting(desk: &Desk, issuer: Issuer) -> ImpersonationLayer {
+    let builder = ImpersonationLayer::builder().clock(desk.clock.clone());
+    builder.issuer(issuer).build().unwrap()
+}
+
+#[tokio::test]
+async fn cognito_both_forms_of_the_issuer_are_one() {
+    let desk = Desk::new();
+    let pool = pool(&desk).await;
+    let layer = accepting(&desk, pool.issuer());
+    let canonical = format!("https://cognito-idp.eu-west-1.amazonaws.com/{POOL}");
+    let other = format!("https://issuer-cognito-idp.eu-west-1.amazonaws.com/{POOL}");
+    for iss in [&canonical, &other] {
+        let token = pool.token("carol-sub").username("carol").claim("iss", iss);
+        let seen = desk
+            .send(&layer, get(&token.groups(["support"]).sign(), &[]))
+            .await;
+        seen.assert_ran_as("carol-sub", None);
+        assert_eq!(seen.body["iss"], *canonical);
+        assert_eq!(seen.body["username"], "carol");
+        assert_eq!(seen.groups(), json!(["support"]));
+    }
+    for iss in [
+        "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Zz99Zz99Z",
+        "https://cognito-idp.us-east-1.amazonaws.com/eu-west-1_Ab12Cd34E",
+        "https://issuer.cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab12Cd34E",
+    ] {
+        let token = pool.token("carol-sub").claim("iss", iss);
+        let unknown = refused("issuer is not configured");
+        assert_eq!(cause(&desk, &layer, token).await, unknown, "{iss}");
+    }
+}
+
+#[tokio::test]
+async fn a42_a43_a44_cognito_access_tokens_of_our_app_clients_only() {
+    let desk = Desk::new();
+    let pool = pool(&desk).await;
+    let layer = accepting(&desk, pool.issuer());
+    let access = || pool.token("carol-sub");
+    let (client, usage, audience) = (
+        refused("app client is missing or another one"),
+        refused("token is meant for another use"),
+        refused("audience is missing or another one"),
+    );
+    for (token, expected) in [
+        (access(), None),
+        (access().header("typ", "JWT"), None),
+        (access().claim("aud", CLIENT_ID), None),
+        (access().client_id("another"), client.clone()),
+        (access().without("client_id"), client.clone()),
+        (access().claim("client_id", [CLIENT_ID]), client),
+        (access().claim("aud", "another"), audience),
+        (access().without("token_use"), usage.clone()),
+        (access().claim("token_use", "Access"), usage.clone()),
+        (access().claim("token_use", ["access"]), usage.clone()),
+        (access().cognito_id(), usage),
+        (access().at_jwt(), refused("token type is not allowed")),
+        (
+            access().algorithm(Algorithm::ES256),
+            refused("algorithm is not allowed"),
+        ),
+    ] {
+        assert_eq!(
+            cause(&desk, &layer, token.clone()).await,
+            expected,
+            "{token:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a42_cognito_id_tokens_where_configured() {
+    let desk = Desk::new();
+    let pool = pool(&desk).await;
+    let layer = accepting(&desk, pool.issuer().id_tokens());
+    let id = || pool.token("carol-sub").cognito_id();
+    let seen = desk
+        .send(&layer, get(&id().username("carol").sign(), &[]))
+        .await;
+    seen.assert_ran_as("carol-sub", None);
+    assert_eq!(seen.body["username"], "carol");
+    let audience = refused("audience is missing or another one");
+    for (token, expected) in [
+        (pool.token("carol-sub"), None),
+        (id().audience("another"), audience.clone()),
+        (id().without("aud"), audience.clone()),
+        (id().without("aud").client_id(CLIENT_ID), audience),
+    ] {
+        assert_eq!(cause(&desk, &layer, token).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_cognito_access_token_without_username_is_a_machines() {
+    let desk = Desk::new();
+    let pool = pool(&desk).await;
+    let builder = ImpersonationLayer::builder().clock(desk.clock.clone());
+    let (builder, principal) = keeping(builder.issuer(pool.issuer().id_tokens()));
+    let layer = builder.build().unwrap();
+    for (token, kind) in [
+        (pool.token("carol-sub"), Kind::Person),
+        (pool.token("carol-sub").without("username"), Kind::Machine),
+        (pool.token(CLIENT_ID), Kind::Machine),
+        (
+            pool.token("carol-sub")
+                .cognito_id()
+                .without("cognito:username"),
+            Kind::Person,
+        ),
+    ] {
+        assert_eq!(cause(&desk, &layer, token).await, None);
+        assert_eq!(principal().identity().kind(), kind);
+    }
+}
+
+#[tokio::test]
+async fn a38_the_audience_must_name_this_service() {
+    let desk = Desk::new();
+    let layer = accepting(&desk, desk.accepted().audiences(["second"]));
+    for (aud, good) in [
+        (json!(AUDIENCE), true),
+        (json!("second"), true),
+        (json!([AUDIENCE]), true),
+        (json!(["another", AUDIENCE]), true),
+        (json!("another"), false),
+        (json!("DESK-API"), false),
+        (json!("desk-api "), false),
+        (json!(""), false),
+        (json!([]), false),
+        (json!({}), false),
+        (json!(5), false),
+        (json!([1]), false),
+        (json!([AUDIENCE, 5]), false),
+        (Value::Null, false),
+    ] {
+        let token = desk.token("carol", &[]).claim("aud", &aud);
+        let expected = (!good).then(|| "audience is missing or another one".to_owned());
+        assert_eq!(cause(&desk, &layer, token).await, expected, "{aud}");
+    }
+    let without = desk.token("carol", &[]).without("aud");
+    assert!(cause(&desk, &layer, without).await.is_some());
+}
+
+#[tokio::test]
+async fn client_ids_are_looked_at_where_listed() {
+    let desk = Desk::new();
+    let layer = accepting(&desk, desk.accepted().client_ids(["shop"]));
+    let token = || desk.token("carol", &[]).without("client_id");
+    let client = refused("app client is missing or another one");
+    assert_eq!(
+        cause(&desk, &layer, token().claim("azp", "shop")).await,
+        None
+    );
+    assert_eq!(
+        cause(&desk, &layer, token().claim("azp", "another")).await,
+        client
+    );
+    assert_eq!(cause(&desk, &layer, token()).await, client);
+    let shop = desk.token("carol", &[]).client_id("shop");
+    assert_eq!(cause(&desk, &layer, shop).await, None);
+    let another = desk.token("carol", &[]).client_id("another");
+    assert_eq!(cause(&desk, &layer, another).await, client);
+}
+
+#[tokio::test]
+async fn a26_token_types_and_the_profile_of_rfc_9068() {
+    let desk = Desk::new();
+    let usual = accepting(&desk, desk.accepted());
+    let strict = accepting(&desk, desk.accepted().at_jwt());
+    let token = || desk.token("carol", &[]);
+    let wrong_type = refused("token type is not allowed");
+    for (typ, in_usual, in_strict) in [
+        (Some("JWT"), true, false),
+        (Some("at+jwt"), true, true),
+        (Some("application/at+jwt"), true, true),
+        (Some("AT+JWT"), true, true),
+        (None, true, false),
+        (Some("dpop+jwt"), false, false),
+        (Some("logout+jwt"), false, false),
+        (Some("secevent+jwt"), false, false),
+    ] {
+        let token = typ.map_or_else(|| token().without("typ"), |typ| token().header("typ", typ));
+        for (layer, good) in [(&usual, in_usual), (&strict, in_strict)] {
+            let expected = if good { None } else { wrong_type.clone() };
+            assert_eq!(
+                cause(&desk, layer, token.clone()).await,
+                expected,
+                "{typ:?}"
+            );
+        }
+    }
+    for claim in ["client_id", "jti"] {
+        let missing = refused(&format!("claim is missing or malformed: {claim}"));
+        let token = token().at_jwt().without(claim);
+        assert_eq!(cause(&desk, &usual, token.clone()).await, None);
+        assert_eq!(cause(&desk, &strict, token).await, missing);
+    }
+}
+
+#[tokio::test]
+async fn a17_algorithms_are_those_of_the_issuer_and_one_for_each_key() {
+    let desk = Desk::new();
+    let any = accepting(&desk, desk.accepted());
+    let only_ec = accepting(&desk, desk.accepted().algorithms([Algorithm::ES256]));
+    let refused = refused("algorithm is not allowed");
+    for (algorithm, in_any, in_ec) in [
+        (Algorithm::RS256, true, false),
+        (Algorithm::ES256, true, true),
+        (Algorithm::EdDSA, true, false),
+        (Algorithm::RS512, false, false),
+        (Algorithm::PS256, false, false),
+    ] {
+        let token = || desk.token("carol", &[]).algorithm(algorithm);
+        for (layer, good) in [(&any, in_any), (&only_ec, in_ec)] {
+            let expected = if good { None } else { refused.clone() };
+            assert_eq!(
+                cause(&desk, layer, token()).await,
+                expected,
+                "{algorithm:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_bound_to_a_key_of_the_client_is_refused() {
+    let desk = Desk::new();
+    let bound = desk.token("carol", &[]).claim("cnf", json!({ "jkt": "x" }));
+    let expected = refused("token is bound to a key");
+    assert_eq!(cause(&desk, &desk.layer(), bound).await, expected);
+}
