@@ -185,18 +185,17 @@ async fn one_slow_issuer_stalls_no_other() {
         .build()
         .unwrap();
 
-    let began = Instant::now();
     let waiting = by(&neighbour);
     let waiting = ask(&layer, &waiting);
     let served = async {
         slow.wait_for(1).await;
         assert_served(&ask_anew(&desk, &layer).await);
-        began.elapsed()
     };
-    let (waited, served_after) = tokio::join!(waiting, served);
-    assert_unavailable(&waited);
-    assert_deadline(began);
-    assert!(served_after < Duration::from_secs(4), "{served_after:?}");
+    tokio::select! {
+        biased;
+        seen = waiting => panic!("nothing to wait for: {seen:?}"),
+        () = served => {}
+    }
 }
 
 #[tokio::test]
