@@ -107,6 +107,7 @@ async fn a07_another_scheme_is_401_without_a_code_in_every_mode() {
             "Negotiate",
             "Bearerx",
             "Token t",
+            "Digest username=\"J\u{f6}rg\"",
         ] {
             let seen = desk
                 .send(&layer, with_authorization(&[value.as_bytes()]))

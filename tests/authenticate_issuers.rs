@@ -155,6 +155,11 @@ async fn keys_that_cannot_be_had_are_503_with_retry_after_in_every_mode() {
             .await;
         seen.assert_challenge(503, None);
         assert_eq!(seen.header("retry-after"), Some("10"));
+        // Rounded up: who comes back then does not come too early.
+        desk.clock.advance(Duration::from_millis(500));
+        let token = issuer.token("carol").sign();
+        let seen = desk.send(&layer, get(&token, &[])).await;
+        assert_eq!(seen.header("retry-after"), Some("10"));
     }
 }
 

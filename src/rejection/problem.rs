@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
@@ -85,9 +87,9 @@ impl RespondToRejection for Problem {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if kind.status().as_u16() == 503 {
-            let seconds = rejection
-                .retry_delay()
-                .map_or(1, |delay| delay.as_secs().max(1));
+            // Rounded up, so that nobody comes back too early.
+            let whole = |delay: Duration| delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+            let seconds = rejection.retry_delay().map_or(1, whole).max(1);
             headers.insert(RETRY_AFTER, seconds.into());
         }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -18,11 +18,14 @@ const USER: HeaderName = HeaderName::from_static("impersonate-user");
 
 impl OwnHeaders {
     /// `read` are the headers of the configured strategies.
-    pub(crate) fn new(mut read: Vec<HeaderName>) -> Self {
-        if !read.is_empty() {
-            read.push(REASON);
+    pub(crate) fn new(headers: Vec<HeaderName>) -> Self {
+        let reason = (!headers.is_empty()).then_some(REASON);
+        let mut read = Vec::new();
+        for name in headers.into_iter().chain(reason) {
+            if !read.contains(&name) {
+                read.push(name);
+            }
         }
-        read.dedup();
         let mut stripped = read.clone();
         stripped.extend([USER, GROUP, ISSUER, REASON]);
         stripped.sort_by(|left, right| left.as_str().cmp(right.as_str()));

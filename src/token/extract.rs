@@ -85,18 +85,23 @@ impl ExtractToken for BearerHeader {
         if headers.next().is_some() {
             return Extraction::Malformed;
         }
-        header.to_str().map_or(Extraction::Malformed, bearer)
+        bearer(header.as_bytes())
     }
 }
 
-fn bearer(header: &str) -> Extraction<'_> {
-    let end = header.find([' ', '\t', ',']).unwrap_or(header.len());
+/// Of another scheme nothing is looked at, whatever its bytes.
+fn bearer(header: &[u8]) -> Extraction<'_> {
+    let ends = |byte: &u8| b" \t,".contains(byte);
+    let end = header.iter().position(ends).unwrap_or(header.len());
     let (scheme, rest) = header.split_at(end);
-    if !scheme.eq_ignore_ascii_case("Bearer") {
+    if !scheme.eq_ignore_ascii_case(b"Bearer") {
         return Extraction::OtherScheme;
     }
-    match rest.strip_prefix(' ') {
-        Some(token) if !token.is_empty() && !token.contains([' ', '\t', ',']) => {
+    let token = rest.strip_prefix(b" ").map(std::str::from_utf8);
+    match token {
+        Some(Ok(token))
+            if !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic() && b != b',') =>
+        {
             Extraction::Found(Secret::from(token))
         }
         _ => Extraction::Malformed,
