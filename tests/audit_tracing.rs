@@ -85,7 +85,9 @@ async fn the_tracing_sink_refuses_what_nobody_would_see() {
 async fn events_are_given_to_the_sink_inside_the_request_span() {
     let _alone = ALONE.lock().await;
     #[derive(Clone, Default)]
-    struct Where(std::sync::Arc<std::sync::Mutex<Vec<(&'static str, Option<&'static str>)>>>);
+    struct Where(std::sync::Arc<std::sync::Mutex<Vec<Seen>>>);
+
+    type Seen = (&'static str, Option<&'static str>);
 
     impl Where {
         fn note(&self, event: &audit::Event<'_>) {

@@ -183,7 +183,7 @@ async fn what_is_refused_does_not_call_the_inner_service() {
 
 /// An error that is no `std::error::Error`, and neither `Send` nor `Sync`.
 #[derive(Debug)]
-struct Own(Rc<&'static str>);
+struct Own(Rc<str>);
 
 #[tokio::test]
 async fn the_inner_error_comes_out_as_it_is() {
@@ -192,12 +192,12 @@ async fn the_inner_error_comes_out_as_it_is() {
     }
     let desk = Desk::new();
     let inner = service_fn(async |_: Request<Plain>| {
-        Err::<Response<Plain>, _>(Own(Rc::new("no database")))
+        Err::<Response<Plain>, _>(Own(Rc::from("no database")))
     });
     let service = same(desk.layer().layer(inner));
     for headers in [&AS_ALICE[..], &[]] {
         let error = service.clone().oneshot(get(&desk.carol(), headers)).await;
-        assert_eq!(*error.unwrap_err().0, "no database");
+        assert_eq!(&*error.unwrap_err().0, "no database");
     }
     let completed = desk.events(EventName::Completed);
     assert_eq!(completed.len(), 1);
@@ -327,7 +327,7 @@ impl Buf for Chunk {
 }
 
 /// A response body that is neither `Send` nor `Unpin`, with data and an error of its own.
-struct Odd(Option<Rc<&'static str>>, std::marker::PhantomPinned);
+struct Odd(Option<Rc<str>>, std::marker::PhantomPinned);
 
 #[derive(Debug)]
 struct OddError;
@@ -356,7 +356,7 @@ impl Body for Odd {
 async fn a_response_body_of_any_kind_is_given() {
     let desk = Desk::new();
     let service = desk.layer().layer(service_fn(async |_: Request<()>| {
-        let text = Rc::new("text");
+        let text = Rc::from("text");
         Ok::<_, Infallible>(Response::new(Odd(Some(text), std::marker::PhantomPinned)))
     }));
     let body = async |token: &str, headers: &[(&str, &str)]| {
