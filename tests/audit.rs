@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use serde_json::{Value, json};
 use sinks::{Folder, Mood, Moody, lines};
 use support::{Desk, ISSUER, get, send};
@@ -361,59 +361,4 @@ async fn the_completion_of_a_panic_is_a_failure_whoever_catches_it() {
     let completed = desk.events(EventName::Completed);
     assert_eq!(completed.len(), 1);
     assert_eq!(completed[0]["impersonation.outcome"], "failure");
-}
-
-#[tokio::test]
-async fn events_are_given_to_the_sink_inside_the_request_span() {
-    use tracing_subscriber::layer::SubscriberExt;
-
-    #[derive(Clone, Default)]
-    struct Where(std::sync::Arc<std::sync::Mutex<Vec<(&'static str, Option<&'static str>)>>>);
-
-    impl Where {
-        fn note(&self, event: &audit::Event<'_>) {
-            let span = tracing::Span::current();
-            let name = span.metadata().map(tracing::Metadata::name);
-            self.0.lock().unwrap().push((event.outcome.as_str(), name));
-        }
-    }
-
-    impl audit::AuditSink for Where {
-        fn record(
-            &self,
-            event: &audit::Event<'_>,
-        ) -> tower_impersonate::answer::Answer<Result<(), audit::AuditError>> {
-            self.note(event);
-            Ok(()).into()
-        }
-
-        fn complete(&self, done: audit::Completion) {
-            self.note(&done.event());
-        }
-    }
-
-    let _default = tracing::subscriber::set_default(
-        tracing_subscriber::registry()
-            .with(tracing_subscriber::fmt::layer().with_writer(std::io::sink)),
-    );
-    let (desk, seen) = (Desk::new(), Where::default());
-    let layer = desk.builder().audit(seen.clone()).build().unwrap();
-    desk.as_carol(&layer, &AS_ALICE).await;
-    desk.as_carol(&layer, &AS_ROOT).await;
-    // The body is left unread.
-    let service = layer.layer(service_fn(|_: Request<Full<Bytes>>| async {
-        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("text").boxed()))
-    }));
-    drop(service.oneshot(get(&desk.carol(), &AS_ALICE)).await);
-    let own = Some("impersonation.request");
-    assert_eq!(
-        *seen.0.lock().unwrap(),
-        [
-            ("success", own),
-            ("success", own),
-            ("failure", own),
-            ("success", own),
-            ("aborted", own),
-        ]
-    );
 }

@@ -4,8 +4,6 @@ mod support;
 
 #[path = "support/sinks.rs"]
 mod sinks;
-#[path = "support/trace.rs"]
-mod trace;
 
 use std::error::Error;
 use std::fs;
@@ -22,10 +20,6 @@ use tower_impersonate::middleware::ConfigError;
 use tower_impersonate::resolve::{self, Requested, Resolution};
 use tower_impersonate::terms::{Ask, Reason, Strategy, TargetRef};
 use tower_impersonate::{ImpersonationLayer, policy};
-use trace::Log;
-use tracing::subscriber::set_default;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{EnvFilter, registry};
 
 const AS_ALICE: [(&str, &str); 1] = [("impersonate-user", "alice")];
 const AS_ROOT: [(&str, &str); 1] = [("impersonate-user", "root")];
@@ -247,61 +241,6 @@ async fn one_sink_that_panics_at_the_end_leaves_the_others_their_completion() {
         .await
         .assert_ran_as("alice", Some("carol"));
     assert_eq!(second.kept.named(EventName::Completed).len(), 1);
-}
-
-#[tokio::test]
-async fn the_tracing_sink_says_what_the_file_says() {
-    let log = Log::default();
-    let _default = set_default(registry().with(log.json_layer()));
-    let desk = Desk::new();
-    let kept = audit::shared(desk.sink.clone());
-    let sink = audit::all([kept, audit::shared(audit::tracing())]);
-    let layer = desk.builder().audit(sink).build().unwrap();
-    let headers = [
-        ("impersonate-user", "alice"),
-        ("impersonate-reason", "ticket 4711"),
-        ("user-agent", "curl/8.0"),
-        ("x-request-id", "r-1"),
-    ];
-    desk.as_carol(&layer, &headers).await;
-    desk.as_carol(&layer, &AS_ROOT).await;
-    let mut told = log.json();
-    told.retain(|line| line["target"] == "impersonation.audit");
-    let levels: Vec<_> = told.iter().map(|line| line["level"].clone()).collect();
-    assert_eq!(levels, ["INFO", "INFO", "WARN"]);
-    for (told, kept) in told.iter().zip(desk.sink.events()) {
-        for (field, value) in kept.as_object().unwrap() {
-            // The subscriber has a time of its own.
-            if field != "time" {
-                assert_eq!(told["fields"][field], *value, "{field} of {told}");
-            }
-        }
-        assert_eq!(told["span"]["name"], "impersonation.request");
-        assert_eq!(told["span"]["impersonation.actor.sub"], "carol");
-    }
-}
-
-#[tokio::test]
-async fn the_tracing_sink_refuses_what_nobody_would_see() {
-    let desk = Desk::new();
-    let layer = desk.builder().audit(audit::tracing()).build().unwrap();
-    desk.as_carol(&layer, &AS_ALICE).await.assert_refused(503);
-    for (filter, request, denied) in [
-        ("off", 503, 503),
-        ("info,impersonation.audit=off", 503, 503),
-        ("warn", 503, 403),
-        ("info", 200, 403),
-        ("warn,impersonation.audit=info", 200, 403),
-    ] {
-        let log = Log::default();
-        let subscriber = registry()
-            .with(EnvFilter::new(filter))
-            .with(log.json_layer());
-        let _default = set_default(subscriber);
-        let status = |seen: support::Seen| seen.status.as_u16();
-        assert_eq!(status(desk.as_carol(&layer, &AS_ALICE).await), request);
-        assert_eq!(status(desk.as_carol(&layer, &AS_ROOT).await), denied);
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,14 +3,45 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use serde_json::Value;
 use tower_impersonate::stamp::fields;
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::{DefaultGuard, Interest};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
+
+/// Makes this the subscriber of the thread.
+pub fn scoped(subscriber: impl Subscriber + Send + Sync) -> DefaultGuard {
+    // While a process has one subscriber only, a call site that a thread without any reaches first
+    // is switched off for all threads; another test may be that thread.
+    static BYSTANDER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Bystander));
+    LazyLock::force(&BYSTANDER);
+    tracing::subscriber::set_default(subscriber)
+}
+
+struct Bystander;
+
+impl Subscriber for Bystander {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &Event<'_>) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
 
 /// The spans that reach an OpenTelemetry exporter.
 pub struct Exported(InMemorySpanExporter, SdkTracerProvider);
@@ -26,7 +57,7 @@ impl Exported {
 
     pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
-        S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+        S: Subscriber + for<'a> LookupSpan<'a>,
     {
         tracing_opentelemetry::layer().with_tracer(self.1.tracer("test"))
     }
@@ -109,7 +140,7 @@ impl Log {
 
     pub fn json_layer<S>(&self) -> impl Layer<S> + use<S>
     where
-        S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+        S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let log = self.clone();
         tracing_subscriber::fmt::layer()
@@ -119,7 +150,7 @@ impl Log {
 
     pub fn text_layer<S>(&self) -> impl Layer<S> + use<S>
     where
-        S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+        S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let log = self.clone();
         tracing_subscriber::fmt::layer()
