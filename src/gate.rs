@@ -25,9 +25,9 @@ use std::sync::Arc;
 
 use crate::answer::Answer;
 use crate::directory::{Directory, LookupError, LookupErrorKind};
-use crate::identity::Identity;
+use crate::identity::{Affiliation, Identity};
 use crate::policy::{Eligible, Permit, Policy, Refused, screen};
-use crate::terms::{Ask, TargetRef, Who};
+use crate::terms::{Ask, Strategy, TargetRef, Who};
 use crate::time::Timestamp;
 use crate::token::Verified;
 
@@ -101,7 +101,9 @@ impl Gate {
             })
     }
 
-    /// Asks the directory for the actor, where the policy needs a fact that no token tells.
+    /// Asks the directory for the actor: no token tells whether it is still enabled, and perhaps the
+    /// policy needs more. Whom the directory does not know stays as the token says: a central staff
+    /// need not stand in the directory of the customers.
     fn know_actor(
         self: &Arc<Self>,
         eligible: Eligible,
@@ -111,7 +113,7 @@ impl Gate {
         let Some(directory) = &self.directory else {
             return Answer::now(Ok(eligible));
         };
-        if !eligible.lacks_actor_facts() || !self.knows_issuer(key.issuer()) {
+        if !self.knows_issuer(key.issuer()) {
             return Answer::now(Ok(eligible));
         }
         let wanted = TargetRef::from(key);
@@ -137,8 +139,15 @@ impl Gate {
                     .map_err(Refusal::from),
             );
         };
-        if !self.knows_issuer(wanted.issuer()) {
+        let Some(tenant) = self.tenants.get(wanted.issuer()) else {
             return Answer::now(Err(eligible.refuse("unknown_issuer").into()));
+        };
+        // Before the look-up: nobody learns, not even from the clock, whom another tenant knows.
+        if tenant.is_some() && eligible.actor().affiliation() != Affiliation::Staff {
+            let own = eligible.actor().tenant();
+            if own != tenant.as_deref() {
+                return Answer::now(Err(eligible.refuse("tenant").into()));
+            }
         }
         match eligible.ask().vouched().cloned() {
             Some(target) => self.decide_vouched(eligible, target, now),
@@ -146,61 +155,60 @@ impl Gate {
         }
     }
 
-    /// The target's own token is at hand: the directory only fills gaps.
+    /// The target's own token is at hand. The directory, where there is one, says whether it is
+    /// enabled, and fills the gaps.
     fn decide_vouched(
         self: &Arc<Self>,
         eligible: Eligible,
         target: Identity,
         now: Timestamp,
     ) -> Answer<Admission> {
-        let directory = self
-            .directory
-            .as_ref()
-            .filter(|_| eligible.lacks_target_facts(&*self.policy, &target, now));
-        let Some(directory) = directory else {
-            return Answer::now(self.decide(eligible, target, now));
-        };
+        if self.directory.is_none() {
+            return Answer::now(self.decide(eligible, target.enabled_account(), now));
+        }
         let gate = Arc::clone(self);
-        let wanted = TargetRef::from(target.key());
-        directory.find(&wanted).map(move |found| match found {
-            Ok(found) => {
-                let found = Self::vet(found, &wanted)?;
-                gate.decide(eligible, target.completed_by(&found), now)
-            }
-            Err(error) if error.kind() == LookupErrorKind::Unavailable => {
-                Err(Refusal::Unavailable(error))
-            }
-            Err(_) => gate.decide(eligible, target, now),
+        self.ask_directory(eligible).map(move |found| {
+            let (eligible, found) = found?;
+            gate.decide(eligible, target.completed_by(&found), now)
         })
     }
 
     fn look_up(self: &Arc<Self>, eligible: Eligible, now: Timestamp) -> Answer<Admission> {
-        let Some(wanted) = eligible.wanted() else {
-            return Answer::now(Err(eligible.refuse("no_target").into()));
-        };
-        let Some(directory) = &self.directory else {
-            // A trusted token names the target, and nobody is there to know more about it.
-            return match wanted.who() {
-                Who::Subject(subject) => {
-                    let target = Identity::new(wanted.issuer(), &**subject);
-                    Answer::now(self.decide(eligible, target, now))
-                }
-                Who::Name(_) => Answer::now(Err(eligible.refuse("no_directory").into())),
-            };
-        };
-        let gate = Arc::clone(self);
-        directory.find(wanted).map(move |found| match found {
-            Ok(found) => {
-                let Some(wanted) = eligible.wanted() else {
-                    return Err(eligible.refuse("no_target").into());
-                };
-                let found = Self::vet(found, wanted)?;
+        if self.directory.is_some() {
+            let gate = Arc::clone(self);
+            return self.ask_directory(eligible).map(move |found| {
+                let (eligible, found) = found?;
                 gate.decide(eligible, found, now)
+            });
+        }
+        // A trusted token names the target, and nobody is there to know more about it.
+        let named = match eligible
+            .wanted()
+            .map(|wanted| (wanted.issuer(), wanted.who()))
+        {
+            Some((issuer, Who::Subject(sub))) if eligible.ask().strategy() == Strategy::Claim => {
+                Some(Identity::new(issuer, Arc::clone(sub)).enabled_account())
             }
+            _ => None,
+        };
+        Answer::now(match named {
+            Some(target) => self.decide(eligible, target, now),
+            None => Err(eligible.refuse("no_directory").into()),
+        })
+    }
+
+    /// Finds whom an eligible actor wants to be.
+    fn ask_directory(&self, eligible: Eligible) -> Answer<Result<(Eligible, Identity), Refusal>> {
+        let (Some(directory), Some(wanted)) = (&self.directory, eligible.wanted()) else {
+            return Answer::now(Err(eligible.refuse("no_directory").into()));
+        };
+        let wanted = wanted.clone();
+        directory.find(&wanted).map(move |found| match found {
+            Ok(found) => Ok((eligible, Self::vet(found, &wanted)?)),
             Err(error) => Err(match error.kind() {
                 LookupErrorKind::NotFound => eligible.refuse("target_not_found").into(),
                 LookupErrorKind::Ambiguous => eligible.refuse("target_ambiguous").into(),
-                _ => Refusal::Unavailable(error),
+                LookupErrorKind::Unavailable => Refusal::Unavailable(error),
             }),
         })
     }

@@ -58,6 +58,10 @@ impl IdentityKey {
     pub(crate) fn shared_issuer(&self) -> Arc<str> {
         Arc::clone(&self.issuer)
     }
+
+    pub(crate) fn shared_subject(&self) -> Arc<str> {
+        Arc::clone(&self.subject)
+    }
 }
 
 /// One person or app client, as data; whether it is actor, target or principal is said elsewhere.
@@ -217,21 +221,26 @@ impl Identity {
         self.change(|data| data.affiliation = affiliation)
     }
 
-    /// Adds what `other` knows and this one does not; what both know, `self` decides.
+    /// Adds the facts that `other` knows and this one does not; what both know, `self` decides.
+    ///
+    /// Scopes, login and attributes stay as they are: they are what one's own token says.
     pub(crate) fn completed_by(self, other: &Self) -> Self {
         self.change(|data| {
             let other = &*other.0;
             data.username = data.username.take().or_else(|| other.username.clone());
             data.groups = data.groups.take().or_else(|| other.groups.clone());
-            data.scopes = data.scopes.take().or_else(|| other.scopes.clone());
             data.tenant = data.tenant.take().or_else(|| other.tenant.clone());
             data.rank = data.rank.or(other.rank);
             data.enabled = data.enabled.or(other.enabled);
-            for (name, value) in &other.attributes {
-                data.attributes
-                    .entry(name.clone())
-                    .or_insert_with(|| value.clone());
-            }
+        })
+    }
+
+    /// The same person in another role: these groups, and nothing else that could carry a right.
+    pub(crate) fn in_role(self, groups: Names) -> Self {
+        self.change(|data| {
+            data.groups = Some(groups);
+            data.scopes = None;
+            data.attributes = Map::new();
         })
     }
 
@@ -313,6 +322,9 @@ impl Identity {
     }
 
     /// One attribute: a claim of its own token, or what the directory knows.
+    ///
+    /// The claims that hold the groups and the scopes are not among them: they are facts, and may
+    /// have been narrowed.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&Value> {
         self.0.attributes.get(name)

@@ -154,6 +154,11 @@ impl Impersonation {
         self.permit().target()
     }
 
+    /// Whether the request's token is the actor's own, and so would act as the actor elsewhere.
+    pub(crate) fn has_actors_token(&self) -> bool {
+        self.permit().actor().is_own()
+    }
+
     /// How far it goes.
     #[must_use]
     pub fn mode(&self) -> Mode {

@@ -6,7 +6,7 @@ use serde_json::json;
 use support::{Desk, ISSUER, get};
 use tower_impersonate::identity::IdentityKey;
 use tower_impersonate::middleware::Builder;
-use tower_impersonate::policy::{self, Attempt, Policy, Ruling, Whose};
+use tower_impersonate::policy::{self, Attempt, Policy, Ruling};
 use tower_impersonate::testing::{TestIssuer, TokenBuilder};
 use tower_impersonate::{Identity, ImpersonationLayer, Issuer, resolve};
 
@@ -298,7 +298,7 @@ async fn deny_all_is_the_kill_switch_and_allow_all_still_stands_within_the_invar
 async fn a_rule_of_ones_own_that_knows_nothing_yet_is_asked_again_about_the_pair() {
     let two = Two::new();
     let same_letter = policy::custom(|attempt: &Attempt<'_>| match attempt.target() {
-        None => Ruling::unknown("same_letter", Whose::Target),
+        None => Ruling::unknown("same_letter"),
         Some(target) => {
             let first = |identity: &Identity| identity.subject().chars().next();
             let same = first(target) == first(attempt.actor());
@@ -309,7 +309,7 @@ async fn a_rule_of_ones_own_that_knows_nothing_yet_is_asked_again_about_the_pair
     assert_eq!(two.asks(&layer, two.here(&[])).await, no("same_letter"));
     assert_eq!(two.asks(&layer, two.desk.token("anna", &[])).await, Ok(()));
 
-    let undecided = policy::custom(|_: &Attempt<'_>| Ruling::unknown("undecided", Whose::Both));
+    let undecided = policy::custom(|_: &Attempt<'_>| Ruling::unknown("undecided"));
     let layer = two.layer(undecided);
     assert_eq!(
         two.asks(&layer, two.here(&[])).await,

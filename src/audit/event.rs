@@ -9,7 +9,7 @@ use crate::audit::EventId;
 use crate::audit::trail::Record;
 use crate::identity::{Identity, Names};
 use crate::policy::Refused;
-use crate::terms::{Ask, Mode, Who};
+use crate::terms::{Ask, Mode, TargetRef, Who};
 use crate::time::Timestamp;
 
 /// The version of the event schema: what a field means never changes within a major version.
@@ -86,7 +86,7 @@ pub struct Event<'a> {
     pub ask: Option<&'a Ask>,
     /// How far it goes; `None` in a denial.
     pub mode: Option<Mode>,
-    /// The groups taken as a role, or those of the target that were asked for.
+    /// The groups taken or asked for as a role, or those of the target that were asked for.
     pub groups: Option<&'a Names>,
     /// The rule that denied.
     pub rule: Option<&'a str>,
@@ -182,7 +182,7 @@ impl<'a> Event<'a> {
             target: refused.target.as_ref(),
             ask: refused.ask.as_ref(),
             mode: None,
-            groups: None,
+            groups: refused.ask.as_ref().and_then(Ask::groups),
             rule: Some(&refused.denial.rule),
             left_out,
             request: Some(RequestInfo::of(parts)),
@@ -200,6 +200,15 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn reason(&self) -> Option<&'a str> {
         Some(self.ask?.reason()?.as_str())
+    }
+
+    /// The issuer at which the actor looked for somebody, while it is not known who that is.
+    #[must_use]
+    pub fn wanted_issuer(&self) -> Option<&'a str> {
+        self.ask?
+            .target()
+            .filter(|_| self.target.is_none())
+            .map(TargetRef::issuer)
     }
 
     /// Whom the actor named, while it is not known who that is.
@@ -226,6 +235,7 @@ impl Serialize for Event<'_> {
         person(m, ACTOR, Some(self.actor))?;
         person(m, TARGET, self.target)?;
         some(m, "impersonation.wanted", self.wanted())?;
+        some(m, "impersonation.wanted.iss", self.wanted_issuer())?;
         some(
             m,
             "impersonation.strategy",

@@ -35,7 +35,16 @@ impl Default for DenialLimit {
 #[derive(Debug)]
 pub(super) struct Denials {
     limit: DenialLimit,
-    actors: Cache<IdentityKey, Arc<Mutex<Window>>>,
+    actors: Cache<(IdentityKey, Attempt), Arc<Mutex<Window>>>,
+}
+
+/// What is counted apart: a flood of malformed requests must not hide whom somebody tried to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Attempt {
+    /// Something was asked for.
+    Clear,
+    /// It could not be told what.
+    Garbled,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,13 +66,19 @@ impl Denials {
     }
 
     /// Whether to record a denial of this actor, and how many were left out before it.
-    pub(super) fn admit(&self, actor: &IdentityKey, monotonic: Duration) -> Option<u64> {
-        let window = self.actors.get(actor).unwrap_or_else(|| {
+    pub(super) fn admit(
+        &self,
+        actor: &IdentityKey,
+        attempt: Attempt,
+        monotonic: Duration,
+    ) -> Option<u64> {
+        let key = (actor.clone(), attempt);
+        let window = self.actors.get(&key).unwrap_or_else(|| {
             let fresh = Arc::new(Mutex::new(Window {
                 start: monotonic,
                 ..Window::default()
             }));
-            self.actors.insert(actor.clone(), Arc::clone(&fresh));
+            self.actors.insert(key, Arc::clone(&fresh));
             fresh
         });
         let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,6 +91,16 @@ impl Denials {
         }
         if window.recorded >= self.limit.events {
             window.left_out += 1;
+            if window.recorded == self.limit.events {
+                // Once per window.
+                window.recorded = window.recorded.saturating_add(1);
+                tracing::warn!(
+                    target: "impersonation::audit",
+                    sub = actor.subject(),
+                    iss = actor.issuer(),
+                    "denials of this actor are no longer recorded, only counted"
+                );
+            }
             return None;
         }
         window.recorded += 1;
@@ -94,7 +119,7 @@ mod tests {
             IdentityKey::new("iss", "eve"),
             IdentityKey::new("iss", "bob"),
         );
-        let admit = |key, seconds| denials.admit(key, Duration::from_secs(seconds));
+        let admit = |key, seconds| denials.admit(key, Attempt::Clear, Duration::from_secs(seconds));
         assert_eq!(
             [admit(&eve, 1), admit(&eve, 1), admit(&eve, 2)],
             [Some(0), Some(0), None]

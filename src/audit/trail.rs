@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use crate::answer::Answer;
 use crate::audit::event::CompletedInfo;
-use crate::audit::limit::Denials;
+use crate::audit::limit::{Attempt, Denials};
 use crate::audit::{AuditError, AuditSink, Completion, DenialLimit, Event, EventId, Outcome};
 use crate::policy::{Permit, Refused};
 use crate::time::{Clock, Timestamp};
@@ -45,6 +45,7 @@ impl Trail {
             clock: Arc::clone(&self.clock),
             begun: self.clock.monotonic(),
             status: None,
+            failed: false,
             ended: false,
         }
     }
@@ -56,9 +57,14 @@ impl Trail {
         parts: &Parts,
         now: Timestamp,
     ) -> Answer<Result<(), AuditError>> {
+        let attempt = match refused.ask {
+            Some(_) => Attempt::Clear,
+            None => Attempt::Garbled,
+        };
+        let now_monotonic = self.clock.monotonic();
         match self
             .denials
-            .admit(refused.actor.key(), self.clock.monotonic())
+            .admit(refused.actor.key(), attempt, now_monotonic)
         {
             Some(left_out) => self
                 .sink
@@ -118,6 +124,7 @@ pub struct Open {
     clock: Arc<dyn Clock>,
     begun: Duration,
     status: Option<StatusCode>,
+    failed: bool,
     ended: bool,
 }
 
@@ -134,35 +141,43 @@ impl Open {
         self.status = Some(status);
     }
 
+    /// The answer says that it failed, although its status does not, as gRPC's do.
+    pub fn failed(&mut self) {
+        self.failed = true;
+    }
+
     /// The request ended. Only the first end counts.
     pub fn end(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let time = self.clock.now();
-        let done = Completion {
-            record: Arc::clone(&self.record),
-            id: EventId::new(time),
-            time,
-            outcome,
-            info: CompletedInfo {
-                request: self.record.id,
-                status: self.status,
-                duration: self.clock.monotonic().saturating_sub(self.begun),
-            },
-        };
         // Nobody around here catches it: a panic would end a connection, or the process while
         // another one unwinds.
-        if catch_unwind(AssertUnwindSafe(|| self.sink.complete(done))).is_err() {
+        let complete = || {
+            let time = self.clock.now();
+            let done = Completion {
+                record: Arc::clone(&self.record),
+                id: EventId::new(time),
+                time,
+                outcome,
+                info: CompletedInfo {
+                    request: self.record.id,
+                    status: self.status,
+                    duration: self.clock.monotonic().saturating_sub(self.begun),
+                },
+            };
+            self.sink.complete(done);
+        };
+        if catch_unwind(AssertUnwindSafe(complete)).is_err() {
             tracing::error!(target: "impersonation::audit", "a sink panicked at a completion");
         }
     }
 
     /// The request ended as its status says.
     pub fn end_by_status(&mut self) {
-        let failed = self
-            .status
-            .is_none_or(|s| s.is_client_error() || s.is_server_error());
+        let status = self.status;
+        let failed =
+            self.failed || status.is_none_or(|s| s.is_client_error() || s.is_server_error());
         self.end(if failed {
             Outcome::Failure
         } else {

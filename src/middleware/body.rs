@@ -7,6 +7,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::middleware::BoxError;
+use crate::middleware::respond::is_grpc_failure;
 use crate::middleware::session::Session;
 
 pin_project! {
@@ -128,6 +129,9 @@ impl Watched {
             Some(Ok(frame)) => {
                 if let (Some(data), Some(remaining)) = (frame.data_ref(), &mut self.remaining) {
                     *remaining = remaining.saturating_sub(data.remaining() as u64);
+                }
+                if frame.trailers_ref().is_some_and(is_grpc_failure) {
+                    self.session.fail_at_end();
                 }
                 if is_end_stream || frame.is_trailers() || self.remaining == Some(0) {
                     self.session.end();

@@ -14,7 +14,7 @@ use crate::middleware::{ConfigError, ImpersonationLayer};
 use crate::policy::Policy;
 use crate::principal::Principal;
 use crate::rejection::{Problem, RespondToRejection};
-use crate::resolve::{Asked, OwnHeaders, Resolve, Targets};
+use crate::resolve::{Asked, OwnHeaders, Resolve, Settlement, Targets};
 use crate::time::Clock;
 use crate::token::{
     Authenticator, AuthenticatorBuilder, BearerHeader, CacheLimits, ExtractToken, FetchKeys, Issuer,
@@ -228,6 +228,23 @@ impl Builder {
             "between 1 ms and 30 s",
         )?;
 
+        let DenialLimit { events, window } = self.denials;
+        within(
+            &events,
+            &1,
+            &10_000,
+            "denial_limit.events",
+            "between 1 and 10,000",
+        )?;
+        let (least, most) = (Duration::from_secs(1), Duration::from_secs(3600));
+        within(
+            &window,
+            &least,
+            &most,
+            "denial_limit.window",
+            "between 1 s and 1 h",
+        )?;
+
         let authenticator = self.tokens.build()?;
         let clock = Arc::clone(authenticator.clock());
         for strategy in &strategies {
@@ -235,7 +252,7 @@ impl Builder {
                 .check()
                 .map_err(|detail| ConfigError::Strategy { detail })?;
         }
-        strategies.sort_by_key(|strategy| strategy.asked() != Asked::Always);
+        strategies.sort_by_key(|strategy| strategy.nature().asked != Asked::Always);
         let decision = if strategies.is_empty() {
             None
         } else {
@@ -263,18 +280,14 @@ impl Builder {
             Some(respond) => respond,
             None => Arc::new(Problem::in_realm(&self.realm).ok_or(ConfigError::Realm)?),
         };
-        let read = strategies
-            .iter()
-            .flat_map(|s| s.headers().iter().cloned())
-            .collect();
-        let own_headers = OwnHeaders::new(read);
+        let settlement = Settlement::new(&strategies, self.max_reason);
         Ok(ImpersonationLayer::new(Config {
             authenticator,
             clock,
             extract: self.extract,
-            vary: vary(&own_headers),
+            vary: vary(settlement.own_headers()),
             strategies,
-            own_headers,
+            settlement,
             decision,
             respond,
             install: mapping.map(|(_, install)| install),
@@ -284,7 +297,6 @@ impl Builder {
             },
             preflight: self.preflight,
             reads: self.reads,
-            max_reason: self.max_reason,
             deadline: self.deadline,
         }))
     }
@@ -314,12 +326,25 @@ fn check_facts(
     authenticator: &Authenticator,
     has_directory: bool,
 ) -> Result<(), ConfigError> {
+    let untrusted = |name: &str| {
+        !authenticator
+            .issuers()
+            .any(|issuer| issuer.trusts_claim(name))
+    };
+    if let Some(name) = strategies
+        .iter()
+        .filter_map(|s| s.nature().claim)
+        .find(|n| untrusted(n))
+    {
+        let detail = format!("no issuer is trusted for the claim `{name}`: call `trust_claim`");
+        return Err(ConfigError::Strategy { detail });
+    }
     if has_directory {
         return Ok(());
     }
     if strategies
         .iter()
-        .any(|strategy| strategy.targets() == Targets::LookedUp)
+        .any(|strategy| strategy.nature().targets == Targets::LookedUp)
     {
         return Err(ConfigError::NoDirectory);
     }
@@ -332,7 +357,7 @@ fn check_facts(
     }
     let named = strategies
         .iter()
-        .any(|strategy| strategy.targets() == Targets::Named);
+        .any(|strategy| strategy.nature().targets == Targets::Named);
     if needs.target_groups && (named || !tokens_tell_groups) {
         return Err(ConfigError::UnknownFact {
             fact: "the target's groups",

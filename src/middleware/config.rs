@@ -8,7 +8,7 @@ use crate::audit::Trail;
 use crate::gate::Gate;
 use crate::principal::Principal;
 use crate::rejection::RespondToRejection;
-use crate::resolve::{OwnHeaders, Resolve};
+use crate::resolve::{Resolve, Settlement};
 use crate::time::Clock;
 use crate::token::{Authenticator, ExtractToken};
 
@@ -22,14 +22,13 @@ pub(super) struct Config {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) extract: Arc<dyn ExtractToken>,
     pub(super) strategies: Vec<Arc<dyn Resolve>>,
-    pub(super) own_headers: OwnHeaders,
+    pub(super) settlement: Settlement,
     pub(super) decision: Option<Decision>,
     pub(super) respond: Arc<dyn RespondToRejection>,
     pub(super) install: Option<Install>,
     pub(super) without_credential: WithoutCredential,
     pub(super) preflight: Preflight,
     pub(super) reads: Reads,
-    pub(super) max_reason: usize,
     pub(super) deadline: Duration,
     /// The request headers that decide about the answer, for `Vary`.
     pub(super) vary: Option<HeaderValue>,

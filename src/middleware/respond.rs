@@ -6,19 +6,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, VARY};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Body;
 use tracing::{Level, event};
 
 use crate::middleware::body::ResponseBody;
 use crate::middleware::config::Config;
 use crate::middleware::session::{Rest, Session};
-use crate::rejection::{Problem, Rejection, RespondToRejection};
+use crate::rejection::{Problem, Rejection, RejectionKind, RespondToRejection};
 
 /// Builds the response for a rejection, whatever the responder does.
 pub(super) fn reject(config: &Config, rejection: Rejection, parts: &Parts) -> Response<Bytes> {
-    log(&rejection);
-    let respond = || config.respond.respond(&rejection, parts);
+    let respond = || {
+        log(&rejection);
+        config.respond.respond(&rejection, parts)
+    };
     let mut response = catch_unwind(AssertUnwindSafe(respond))
         .unwrap_or_else(|_| Problem::default().respond(&rejection, parts));
     add_vary(config, response.headers_mut());
@@ -38,9 +40,7 @@ pub(super) fn pass<B: Body>(
     let Some(mut session) = session else {
         return Response::from_parts(parts, ResponseBody::plain(body));
     };
-    parts
-        .headers
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    forbid_storing(&mut parts.headers);
     let length = announced_length(&parts.headers).or_else(|| body.size_hint().exact());
     let nothing = method == Method::Head
         || parts.status.is_informational()
@@ -50,6 +50,9 @@ pub(super) fn pass<B: Body>(
         )
         || length == Some(0)
         || body.is_end_stream();
+    if is_grpc_failure(&parts.headers) {
+        session.fail_at_end();
+    }
     session.answered(
         parts.status,
         if nothing { Rest::Nothing } else { Rest::Body },
@@ -74,6 +77,26 @@ impl From<&http::Method> for Method {
     }
 }
 
+/// No cache may keep what somebody saw as somebody else, and none may be told otherwise: fields for
+/// one cache alone (RFC 9213) come before `Cache-Control`.
+fn forbid_storing(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let for_one_cache = |name: &HeaderName| {
+        let name = name.as_str();
+        name.ends_with("cdn-cache-control") || name == "surrogate-control" || name == "expires"
+    };
+    while let Some(name) = headers.keys().find(|name| for_one_cache(name)).cloned() {
+        headers.remove(name);
+    }
+}
+
+/// Whether a gRPC call failed, which its HTTP status does not tell.
+pub(super) fn is_grpc_failure(headers: &HeaderMap) -> bool {
+    headers
+        .get("grpc-status")
+        .is_some_and(|status| status != "0")
+}
+
 fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
@@ -91,8 +114,9 @@ fn log(rejection: &Rejection) {
         .source()
         .and_then(Error::source)
         .map(tracing::field::display);
-    // The client's mistakes are everyday; ours are not.
-    if kind.status().is_server_error() {
+    // The client's mistakes are everyday, ours are not; anybody can ask for a key while there is none,
+    // and the fetch that failed was logged once.
+    if kind.status().is_server_error() && kind != RejectionKind::KeysUnavailable {
         event!(target: "impersonation", Level::ERROR, kind = kind.as_str(), cause, deeper, "rejected");
     } else {
         event!(target: "impersonation", Level::DEBUG, kind = kind.as_str(), cause, deeper, "rejected");

@@ -59,7 +59,7 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let mut pipeline = Pipeline::new(self.config.clock.now());
+        let mut pipeline = Pipeline::new();
         match pipeline.advance(&self.config, &parts, None) {
             Poll::Ready(verdict) => {
                 ResponseFuture::run(&self.config, &mut self.inner, parts, body, verdict)

@@ -70,6 +70,11 @@ impl Session {
         self.open.end_by_status();
     }
 
+    /// The answer says that the call failed, whatever its status.
+    pub(super) fn fail_at_end(&mut self) {
+        self.open.failed();
+    }
+
     /// Service or body failed.
     pub(super) fn fail(&mut self) {
         let _entered = self.span.enter();

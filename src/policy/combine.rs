@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,6 +49,10 @@ impl Policy for Rule {
         self.0.judge(attempt)
     }
 
+    fn name(&self) -> Cow<'static, str> {
+        self.0.name()
+    }
+
     fn needs(&self) -> Needs {
         self.0.needs()
     }
@@ -72,6 +77,10 @@ impl Policy for And {
         self.0.judge(attempt).and(self.1.judge(attempt))
     }
 
+    fn name(&self) -> Cow<'static, str> {
+        format!("({} and {})", self.0.name(), self.1.name()).into()
+    }
+
     fn needs(&self) -> Needs {
         self.0.needs().union(self.1.needs())
     }
@@ -91,6 +100,10 @@ impl Policy for Or {
         }
     }
 
+    fn name(&self) -> Cow<'static, str> {
+        format!("({} or {})", self.0.name(), self.1.name()).into()
+    }
+
     fn needs(&self) -> Needs {
         self.0.needs().union(self.1.needs())
     }
@@ -104,7 +117,14 @@ struct Not(Rule);
 
 impl Policy for Not {
     fn judge(&self, attempt: &Attempt<'_>) -> Ruling {
-        !self.0.judge(attempt)
+        match self.0.judge(attempt) {
+            Ruling::Allow(_) => Ruling::deny(self.name()),
+            ruling => !ruling,
+        }
+    }
+
+    fn name(&self) -> Cow<'static, str> {
+        format!("not({})", self.0.name()).into()
     }
 
     fn needs(&self) -> Needs {

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::identity::{Affiliation, Identity, Kind, Names};
-use crate::policy::{Attempt, Demand, Denial, Gap, Limits, Policy, Ruling};
+use crate::policy::{Attempt, Demand, Denial, Limits, Policy, Ruling};
 use crate::terms::{Ask, Mode, TargetRef, Wanted};
 use crate::time::Timestamp;
 use crate::token::Verified;
@@ -33,20 +33,7 @@ pub fn screen(
         match policy.judge(&attempt) {
             Ruling::Deny(denial) => denial,
             _ if ask.target().is_some_and(|target| target.is(actor.key())) => oneself(),
-            Ruling::Allow(_) => {
-                return Ok(Eligible {
-                    actor,
-                    ask,
-                    gap: None,
-                });
-            }
-            Ruling::Unknown(gap) => {
-                return Ok(Eligible {
-                    actor,
-                    ask,
-                    gap: Some(gap),
-                });
-            }
+            Ruling::Allow(_) | Ruling::Unknown(_) => return Ok(Eligible { actor, ask }),
         }
     };
     Err(Box::new(Refused {
@@ -66,7 +53,6 @@ fn oneself() -> Denial {
 pub struct Eligible {
     actor: Verified<Identity>,
     ask: Ask,
-    gap: Option<Gap>,
 }
 
 impl Eligible {
@@ -88,12 +74,6 @@ impl Eligible {
         self.ask.target()
     }
 
-    /// Whether the policy lacks a fact about the actor that a directory may know.
-    #[must_use]
-    pub fn lacks_actor_facts(&self) -> bool {
-        self.gap.as_ref().is_some_and(Gap::concerns_actor)
-    }
-
     /// Step one again, with what the directory knows of the actor. What the verified token says
     /// stays; the directory only completes it.
     ///
@@ -107,25 +87,6 @@ impl Eligible {
         now: Timestamp,
     ) -> Result<Self, Box<Refused>> {
         screen(policy, self.actor.completed_by(found), self.ask, now)
-    }
-
-    /// Whether the policy lacks a fact about this target that a directory may know.
-    #[must_use]
-    pub fn lacks_target_facts(
-        &self,
-        policy: &dyn Policy,
-        target: &Identity,
-        now: Timestamp,
-    ) -> bool {
-        let target = Some(target);
-        let attempt = Attempt {
-            actor: &self.actor,
-            ask: &self.ask,
-            target,
-            role: None,
-            now,
-        };
-        matches!(policy.judge(&attempt), Ruling::Unknown(gap) if gap.concerns_target())
     }
 
     /// Refuses without asking the policy again, as when the target is not to be found.
@@ -184,7 +145,7 @@ impl Eligible {
     pub fn decide_role(self, policy: &dyn Policy, now: Timestamp) -> Result<Permit, Box<Refused>> {
         match self.judge_role(policy, now) {
             Ok((groups, limits)) => {
-                let principal = Identity::clone(&self.actor).with_groups(groups.clone());
+                let principal = Identity::clone(&self.actor).in_role(groups.clone());
                 Ok(self.permit(principal, Some(groups), limits))
             }
             Err(denial) => {
@@ -222,8 +183,10 @@ impl Eligible {
         if target.key() == self.actor.key() {
             return Err(oneself());
         }
-        if target.enabled() == Some(false) {
-            return Err(Denial::by("target_disabled"));
+        match target.enabled() {
+            Some(true) => {}
+            Some(false) => return Err(Denial::by("target_disabled")),
+            None => return Err(Denial::by("unknown:target_enabled")),
         }
         let shared = self.actor.tenant().is_some() && self.actor.tenant() == target.tenant();
         if !shared && self.actor.affiliation() != Affiliation::Staff {
@@ -271,7 +234,9 @@ impl Eligible {
         };
         match policy.judge(&attempt) {
             Ruling::Allow(limits) => Ok(limits),
-            Ruling::Deny(denial) => Err(denial),
+            // A demand would tell that the target exists: all that can be demanded was demanded before
+            // anybody was looked up.
+            Ruling::Deny(denial) => Err(Denial::by(denial.rule)),
             Ruling::Unknown(gap) => Err(Denial::by(format!("unknown:{}", gap.rule))),
         }
     }
@@ -371,13 +336,13 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// An attempt that is refused before anything could be asked for.
+    /// An attempt that is refused before anybody decided about it.
     #[must_use]
-    pub fn unasked(actor: Verified<Identity>, rule: &'static str) -> Self {
+    pub fn unasked(actor: Verified<Identity>, rule: &'static str, ask: Option<Ask>) -> Self {
         Self {
             denial: Denial::by(rule),
             actor,
-            ask: None,
+            ask,
             target: None,
         }
     }

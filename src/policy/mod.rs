@@ -39,12 +39,13 @@ pub use self::attempt::Attempt;
 pub use self::combine::{Rule, not};
 pub use self::decide::{Eligible, Permit, Refused, screen};
 pub use self::rules::{
-    Pinned, allow_all, claim, custom, deny_all, fresh_login, from_issuer, in_group, in_tenant,
-    machines, pairs, rank, read_only, reason_required, scope, staff, takes_group, target_in_group,
-    vouched_by,
+    Pinned, actor_enabled, allow_all, claim, custom, deny_all, fresh_login, from_issuer, in_group,
+    in_tenant, machines, pairs, rank, read_only, reason_required, scope, staff, takes_group,
+    target_in_group, vouched_by,
 };
-pub use self::ruling::{Demand, Denial, Gap, Limits, Ruling, Whose};
+pub use self::ruling::{Demand, Denial, Gap, Limits, Ruling};
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::identity::IdentityKey;
@@ -59,6 +60,11 @@ use crate::identity::IdentityKey;
 pub trait Policy: Send + Sync {
     /// Judges the attempt. In the first step [`Attempt::target`] is `None`.
     fn judge(&self, attempt: &Attempt<'_>) -> Ruling;
+
+    /// What denials by it are called in the audit.
+    fn name(&self) -> Cow<'static, str> {
+        "custom".into()
+    }
 
     /// Which facts it needs, so that a policy that can never allow is refused at build time.
     fn needs(&self) -> Needs {
@@ -84,6 +90,10 @@ where
 impl Policy for Arc<dyn Policy> {
     fn judge(&self, attempt: &Attempt<'_>) -> Ruling {
         (**self).judge(attempt)
+    }
+
+    fn name(&self) -> Cow<'static, str> {
+        (**self).name()
     }
 
     fn needs(&self) -> Needs {

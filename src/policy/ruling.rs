@@ -70,45 +70,6 @@ pub enum Demand {
 pub struct Gap {
     /// The rule that would need it.
     pub rule: Cow<'static, str>,
-    /// Of whom it is missing.
-    pub whose: Whose,
-}
-
-/// Of whom a fact is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
-    /// Of the actor.
-    Actor,
-    /// Of the target.
-    Target,
-    /// Of both.
-    Both,
-}
-
-impl Gap {
-    /// Whether looking up the actor could fill it.
-    #[must_use]
-    pub fn concerns_actor(&self) -> bool {
-        matches!(self.whose, Whose::Actor | Whose::Both)
-    }
-
-    /// Whether looking up the target could fill it.
-    #[must_use]
-    pub fn concerns_target(&self) -> bool {
-        matches!(self.whose, Whose::Target | Whose::Both)
-    }
-
-    fn union(self, other: &Self) -> Self {
-        let whose = if self.whose == other.whose {
-            self.whose
-        } else {
-            Whose::Both
-        };
-        Self {
-            rule: self.rule,
-            whose,
-        }
-    }
 }
 
 impl Denial {
@@ -140,12 +101,9 @@ impl Ruling {
         Self::Deny(Denial::by(rule))
     }
 
-    /// `rule` would have to know something of `whose` that is not known.
-    pub fn unknown(rule: impl Into<Cow<'static, str>>, whose: Whose) -> Self {
-        Self::Unknown(Gap {
-            rule: rule.into(),
-            whose,
-        })
+    /// `rule` would have to know something that is not known.
+    pub fn unknown(rule: impl Into<Cow<'static, str>>) -> Self {
+        Self::Unknown(Gap { rule: rule.into() })
     }
 
     /// Yes if `holds`, else no by `rule`.
@@ -170,7 +128,6 @@ impl Ruling {
                 })
             }
             (Self::Deny(denial), _) | (_, Self::Deny(denial)) => Self::Deny(denial),
-            (Self::Unknown(left), Self::Unknown(right)) => Self::Unknown(left.union(&right)),
             (Self::Unknown(gap), _) | (_, Self::Unknown(gap)) => Self::Unknown(gap),
             (Self::Allow(left), Self::Allow(right)) => Self::Allow(left.narrower(right)),
         }
@@ -182,7 +139,6 @@ impl Ruling {
         match (self, other) {
             (Self::Allow(left), Self::Allow(right)) => Self::Allow(left.wider(right)),
             (Self::Allow(limits), _) | (_, Self::Allow(limits)) => Self::Allow(limits),
-            (Self::Unknown(left), Self::Unknown(right)) => Self::Unknown(left.union(&right)),
             (Self::Unknown(gap), _) | (_, Self::Unknown(gap)) => Self::Unknown(gap),
             (Self::Deny(left), Self::Deny(right)) => {
                 Self::Deny(if left.demand.is_none() && right.demand.is_some() {
@@ -213,11 +169,7 @@ mod tests {
     use super::*;
 
     fn values() -> [Ruling; 3] {
-        [
-            Ruling::allow(),
-            Ruling::deny("d"),
-            Ruling::unknown("u", Whose::Actor),
-        ]
+        [Ruling::allow(), Ruling::deny("d"), Ruling::unknown("u")]
     }
 
     /// Allow = 2, Unknown = 1, Deny = 0: `and` is the minimum, `or` the maximum.

@@ -1,16 +1,23 @@
 //! A gRPC status in two headers, without a body.
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, TE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Method, Response, Version};
 
 use crate::rejection::RejectionKind;
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
+/// A gRPC call and nothing that only calls itself one: its answers are all 200, which a gateway takes
+/// for a yes.
 pub(super) fn is_grpc(request: &Parts) -> bool {
+    let over_http2 = request.version == Version::HTTP_2;
+    let waits_for_trailers = request.headers.get(TE).is_some_and(|te| te == "trailers");
+    if request.method != Method::POST || !(over_http2 || waits_for_trailers) {
+        return false;
+    }
     let kind = request
         .headers
         .get(CONTENT_TYPE)

@@ -4,7 +4,7 @@ use serde_json::Value;
 use crate::answer::Answer;
 use crate::identity::{Identity, IdentityKey};
 use crate::resolve::values::person;
-use crate::resolve::{Requested, Resolution, Resolve, ResolveError};
+use crate::resolve::{Nature, Requested, Resolution, Resolve, ResolveError, Targets};
 use crate::terms::{Ask, Strategy, TargetRef};
 use crate::token::{Claims, Verified};
 
@@ -32,21 +32,23 @@ impl Resolve for Act {
     fn resolve(&self, claims: &Verified<Claims>, _: &Parts) -> Answer<Resolution> {
         Answer::now(read(claims).into())
     }
+
+    fn nature(&self) -> Nature<'_> {
+        Nature::with_targets(Targets::Vouched)
+    }
 }
 
 fn read(claims: &Verified<Claims>) -> Result<Option<Requested>, ResolveError> {
     let Some(act) = claims.get("act") else {
         return Ok(None);
     };
-    let malformed = || ResolveError::token("the act claim is malformed");
-    let actor = key(act, claims.issuer()).ok_or_else(malformed)?;
-    check_history(act, 1).ok_or_else(malformed)?;
+    let actor = key(act, claims).ok_or_else(malformed)?;
     let target = claims.identity();
     if actor == *target.key() {
         return Err(malformed());
     }
     if let Some(may_act) = claims.get("may_act") {
-        let allowed = key(may_act, claims.issuer())
+        let allowed = key(may_act, claims)
             .ok_or_else(|| ResolveError::token("the may_act claim is malformed"))?;
         if allowed != actor {
             return Err(ResolveError::forbidden("may_act"));
@@ -56,7 +58,7 @@ fn read(claims: &Verified<Claims>) -> Result<Option<Requested>, ResolveError> {
         .acting(actor)
         .ok_or_else(|| ResolveError::forbidden("untrusted_act"))?;
     let ask = Ask::user(TargetRef::from(target.key()), Strategy::Act);
-    Ok(Some(Requested::new(
+    Ok(Some(Requested::built_in(
         actor,
         ask.vouched_for(Identity::clone(target)),
     )))
@@ -66,14 +68,29 @@ fn read(claims: &Verified<Claims>) -> Result<Option<Requested>, ResolveError> {
 pub(crate) fn sender(claims: &Verified<Claims>) -> Verified<Identity> {
     let named = claims
         .get("act")
-        .and_then(|act| key(act, claims.issuer()))
+        .and_then(|act| key(act, claims))
         .and_then(|actor| claims.acting(actor));
     named.unwrap_or_else(|| claims.caller())
 }
 
-fn key(value: &Value, issuer: &str) -> Option<IdentityKey> {
-    let (named, subject) = person(value)?;
-    Some(IdentityKey::new(named.unwrap_or(issuer), subject))
+/// Refuses an `act` that is malformed at any depth, whether or not anybody is to believe it.
+pub(super) fn inspect(act: &Value) -> Result<(), ResolveError> {
+    person(act)
+        .and_then(|_| check_history(act, 1))
+        .ok_or_else(malformed)
+}
+
+fn malformed() -> ResolveError {
+    ResolveError::token("the act claim is malformed")
+}
+
+fn key(value: &Value, claims: &Verified<Claims>) -> Option<IdentityKey> {
+    let (issuer, subject) = person(value)?;
+    let issuer = match issuer {
+        Some(issuer) => claims.canonical(issuer),
+        None => claims.identity().key().shared_issuer(),
+    };
+    Some(IdentityKey::new(issuer, subject))
 }
 
 /// Every level must be well formed, although only the outermost is believed.

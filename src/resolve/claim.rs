@@ -3,9 +3,9 @@ use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::resolve::values::person;
-use crate::resolve::{Requested, Resolution, Resolve, ResolveError, Targets};
+use crate::resolve::{Nature, Requested, Resolution, Resolve, ResolveError, Targets};
 use crate::terms::{Ask, Strategy, TargetRef};
-use crate::token::{Claims, Verified};
+use crate::token::{Claims, Verified, strict_object};
 
 /// The token's own claim says it: `"impersonating": {"sub": "…"}`, with `sub` the actor.
 ///
@@ -45,24 +45,24 @@ impl Claim {
         let Some(value) = claims.get(&self.name) else {
             return Ok(None);
         };
-        if !claims.trusts_claim(&self.name) {
-            return Err(ResolveError::forbidden("untrusted_claim"));
-        }
         let malformed = || ResolveError::token("the impersonating claim is malformed");
         let (issuer, subject) = self.target(value).ok_or_else(malformed)?;
-        let issuer = issuer.unwrap_or_else(|| claims.issuer().to_owned());
-        let target = TargetRef::subject(issuer, subject);
-        Ok(Some(Requested::new(
-            claims.caller(),
-            Ask::user(target, Strategy::Claim),
-        )))
+        let issuer = match issuer {
+            Some(issuer) => claims.canonical(&issuer),
+            None => claims.identity().key().shared_issuer(),
+        };
+        let ask = Ask::user(TargetRef::subject(issuer, subject), Strategy::Claim);
+        if !claims.trusts_claim(&self.name) {
+            return Err(ResolveError::forbidden("untrusted_claim").asking(ask));
+        }
+        Ok(Some(Requested::built_in(claims.caller(), ask)))
     }
 
     fn target(&self, value: &Value) -> Option<(Option<String>, String)> {
         match value {
             Value::String(text) if self.form == Form::ObjectOrString => {
                 if text.starts_with('{') {
-                    let object: Value = serde_json::from_str(text).ok()?;
+                    let object = Value::Object(strict_object(text)?);
                     return owned(person(&object)?);
                 }
                 let object = serde_json::json!({ "sub": text });
@@ -82,7 +82,7 @@ impl Resolve for Claim {
         Answer::now(self.read(claims).into())
     }
 
-    fn targets(&self) -> Targets {
-        Targets::Named
+    fn nature(&self) -> Nature<'_> {
+        Nature::with_targets(Targets::Named).reads_claim(&self.name)
     }
 }

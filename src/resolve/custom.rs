@@ -7,7 +7,8 @@ use crate::token::{Claims, Verified};
 /// A strategy of the application's own.
 ///
 /// The closure answers with a [`Resolution`], or with an `Answer<Resolution>` if it has to wait.
-/// Headers that it reads are not taken off the request; implement [`Resolve`] for that.
+/// Headers that it reads are not taken off the request; implement [`Resolve`] for that. It can name
+/// anybody, so it needs a directory.
 ///
 /// ```
 /// use tower_impersonate::resolve::{self, Requested, Resolution};
@@ -43,9 +44,5 @@ where
 {
     fn resolve(&self, claims: &Verified<Claims>, parts: &Parts) -> Answer<Resolution> {
         (self.0)(claims, parts).into()
-    }
-
-    fn targets(&self) -> super::Targets {
-        super::Targets::Named
     }
 }

@@ -1,6 +1,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::terms::Ask;
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Why a strategy could not tell what a request asks for.
@@ -9,6 +11,7 @@ pub struct ResolveError {
     kind: ResolveErrorKind,
     detail: &'static str,
     source: Option<BoxError>,
+    ask: Option<Box<Ask>>,
 }
 
 /// The kind decides about the answer.
@@ -35,6 +38,7 @@ impl ResolveError {
             kind: ResolveErrorKind::Token,
             detail,
             source: None,
+            ask: None,
         }
     }
 
@@ -45,6 +49,7 @@ impl ResolveError {
             kind: ResolveErrorKind::Request,
             detail,
             source: None,
+            ask: None,
         }
     }
 
@@ -55,6 +60,7 @@ impl ResolveError {
             kind: ResolveErrorKind::Nested,
             detail,
             source: None,
+            ask: None,
         }
     }
 
@@ -65,6 +71,7 @@ impl ResolveError {
             kind: ResolveErrorKind::Forbidden,
             detail,
             source: None,
+            ask: None,
         }
     }
 
@@ -74,7 +81,21 @@ impl ResolveError {
             kind: ResolveErrorKind::Unavailable,
             detail: "the strategy failed",
             source: Some(source.into()),
+            ask: None,
         }
+    }
+
+    /// Says what was asked for, as far as that is known, for the audit.
+    #[must_use]
+    pub fn asking(mut self, ask: Ask) -> Self {
+        self.ask = Some(Box::new(ask));
+        self
+    }
+
+    /// What was asked for, as far as that is known.
+    #[must_use]
+    pub fn ask(&self) -> Option<&Ask> {
+        self.ask.as_deref()
     }
 
     /// Which answer it leads to.

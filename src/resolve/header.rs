@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::answer::Answer;
 use crate::identity::{Affiliation, Kind, Names};
 use crate::resolve::values::{GROUP, ISSUER, REASON, issuer, name};
-use crate::resolve::{Requested, Resolution, Resolve, ResolveError, Targets};
+use crate::resolve::{Requested, Resolution, Resolve, ResolveError};
 use crate::terms::{Ask, Strategy, TargetRef};
 use crate::token::{Claims, Verified};
 
@@ -53,8 +53,9 @@ enum By {
     Name,
 }
 
+/// Whether app clients may use a header at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Machines {
+pub(super) enum Machines {
     Refused,
     Judged,
 }
@@ -112,7 +113,7 @@ impl Header {
         if headers.contains_key(GROUP) {
             ask = ask.narrowed_to(groups(headers, &self.also)?);
         }
-        Ok(Some(Requested::new(caller, ask)))
+        Ok(Some(Requested::built_in(caller, ask).with_headers()))
     }
 
     fn issuer_of_target<'a>(
@@ -123,11 +124,11 @@ impl Header {
     ) -> Result<std::sync::Arc<str>, ResolveError> {
         if let Some(value) = single(headers, &ISSUER)? {
             return issuer(value)
-                .map(Into::into)
+                .map(|named| claims.canonical(named))
                 .ok_or_else(|| ResolveError::request("the issuer header is malformed"));
         }
         if let Some(configured) = &self.target_issuer {
-            return Ok((&**configured).into());
+            return Ok(claims.canonical(configured));
         }
         if *affiliation == Affiliation::Staff {
             return Err(ResolveError::request("staff must say the target's issuer"));
@@ -173,10 +174,6 @@ impl Resolve for Header {
 
     fn headers(&self) -> &[HeaderName] {
         &self.headers
-    }
-
-    fn targets(&self) -> Targets {
-        Targets::LookedUp
     }
 
     fn check(&self) -> Result<(), String> {

@@ -42,7 +42,7 @@ pub use self::error::{ResolveError, ResolveErrorKind};
 pub use self::header::{Header, header};
 pub(crate) use self::hygiene::OwnHeaders;
 pub use self::role::{Role, role};
-pub(crate) use self::settle::{finish, inspect, settle};
+pub(crate) use self::settle::{Settlement, inspect, settle};
 pub use self::values::{GROUP, ISSUER, REASON};
 
 use http::HeaderName;
@@ -50,7 +50,7 @@ use http::request::Parts;
 
 use crate::answer::Answer;
 use crate::identity::Identity;
-use crate::terms::Ask;
+use crate::terms::{Ask, Strategy};
 use crate::token::{Claims, Verified};
 
 /// One way in which a request can say that it impersonates.
@@ -68,14 +68,9 @@ pub trait Resolve: Send + Sync {
         &[]
     }
 
-    /// When it is asked.
-    fn asked(&self) -> Asked {
-        Asked::Always
-    }
-
-    /// Where its targets come from, so that a missing directory is found at build time.
-    fn targets(&self) -> Targets {
-        Targets::Vouched
+    /// What else must be known of it when the layer is built.
+    fn nature(&self) -> Nature<'_> {
+        Nature::default()
     }
 
     /// Whether it is configured soundly; asked at build time.
@@ -88,21 +83,61 @@ pub trait Resolve: Send + Sync {
     }
 }
 
+/// What must be known of a strategy when the layer is built. By default it is always asked, reads no
+/// claim, and lets the actor name anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Nature<'a> {
+    /// Where its targets come from.
+    pub targets: Targets,
+    /// When it is asked.
+    pub asked: Asked,
+    /// The claim that it reads. A token with a trusted claim that nothing reads is refused.
+    pub claim: Option<&'a str>,
+}
+
+impl<'a> Nature<'a> {
+    /// A strategy whose targets come from there.
+    #[must_use]
+    pub fn with_targets(targets: Targets) -> Self {
+        Self {
+            targets,
+            ..Self::default()
+        }
+    }
+
+    /// It reads this claim.
+    #[must_use]
+    pub fn reads_claim(mut self, name: &'a str) -> Self {
+        self.claim = Some(name);
+        self
+    }
+
+    /// It is asked only when nothing else has something to say.
+    #[must_use]
+    pub fn when_silent(mut self) -> Self {
+        self.asked = Asked::WhenSilent;
+        self
+    }
+}
+
 /// When a strategy is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Asked {
     /// On every authenticated request.
+    #[default]
     Always,
     /// Only when no strategy that is always asked has something to say.
     WhenSilent,
 }
 
 /// Where the target of a strategy comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Targets {
     /// Anybody can be named, so a directory must say who exists.
+    #[default]
     LookedUp,
     /// A trusted token names the target; a directory is asked where there is one.
     Named,
@@ -126,16 +161,34 @@ pub enum Resolution {
 pub struct Requested {
     pub(crate) actor: Verified<Identity>,
     pub(crate) ask: Ask,
+    /// Whether the group and issuer headers belong to it.
+    took_headers: bool,
 }
 
 impl Requested {
+    /// What a strategy of the application's own asks for; [`Strategy::Custom`] in the record.
+    ///
     /// The actor comes from [`Verified<Claims>::caller`] or [`Verified<Claims>::acting`].
     ///
     /// [`Verified<Claims>::caller`]: crate::token::Verified::caller
     /// [`Verified<Claims>::acting`]: crate::token::Verified::acting
     #[must_use]
     pub fn new(actor: Verified<Identity>, ask: Ask) -> Self {
-        Self { actor, ask }
+        Self::built_in(actor, ask.said_by(Strategy::Custom))
+    }
+
+    /// Only what stands in this folder says by which of the other strategies it was said.
+    pub(super) fn built_in(actor: Verified<Identity>, ask: Ask) -> Self {
+        Self {
+            actor,
+            ask,
+            took_headers: false,
+        }
+    }
+
+    pub(super) fn with_headers(mut self) -> Self {
+        self.took_headers = true;
+        self
     }
 
     /// Who asks.

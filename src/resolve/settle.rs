@@ -1,10 +1,14 @@
 //! What several strategies say must be one thing.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 
+use crate::identity::Names;
+use crate::resolve::act;
 use crate::resolve::header::single;
-use crate::resolve::values::{GROUP, ISSUER, REASON, reason};
-use crate::resolve::{OwnHeaders, Requested, Resolution, ResolveError};
+use crate::resolve::values::{GROUP, ISSUER, REASON, person, reason};
+use crate::resolve::{Asked, OwnHeaders, Requested, Resolution, Resolve, ResolveError};
 use crate::terms::{Ask, Reason, Strategy, Wanted};
 use crate::token::{Claims, Verified};
 
@@ -17,6 +21,7 @@ pub(crate) fn inspect(claims: &Verified<Claims>) -> Result<(), ResolveError> {
     if act.is_some() && impersonating.is_some() {
         return Err(ResolveError::token("act and impersonating in one token"));
     }
+    act.map_or(Ok(()), act::inspect)?;
     let grant = |value: Option<&serde_json::Value>| {
         value.is_some_and(|value| value.get("grant_id").is_some())
     };
@@ -66,7 +71,7 @@ fn agree(found: Requested, next: Requested) -> Result<Requested, ResolveError> {
         }
         (Wanted::User { .. }, Wanted::User { narrowed, .. }) => {
             let mode = first.ask.mode().min(second.ask.mode());
-            let narrowed = narrowed.clone();
+            let narrowed = both(first.ask.groups(), narrowed.as_ref());
             let mut ask = first.ask.with_mode(mode);
             if let Some(groups) = narrowed {
                 ask = ask.narrowed_to(groups);
@@ -75,7 +80,12 @@ fn agree(found: Requested, next: Requested) -> Result<Requested, ResolveError> {
                 Some(reason) if ask.reason().is_none() => ask = ask.with_reason(reason.clone()),
                 _ => {}
             }
-            Ok(Requested::new(first.actor, ask))
+            let took_headers = first.took_headers || second.took_headers;
+            Ok(Requested {
+                actor: first.actor,
+                ask,
+                took_headers,
+            })
         }
     }
 }
@@ -88,54 +98,134 @@ fn rank(requested: &Requested) -> u8 {
     }
 }
 
-/// Every strategy was asked: refuses what none of them took up, and reads the reason.
-pub(crate) fn finish(
-    found: Option<Requested>,
-    claims: &Verified<Claims>,
-    headers: &HeaderMap,
-    own: &OwnHeaders,
+/// What both name; what only one of them narrows stays narrowed.
+fn both(first: Option<&Names>, second: Option<&Names>) -> Option<Names> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(
+            first
+                .iter()
+                .filter(|group| second.contains(group))
+                .collect(),
+        ),
+        (one, other) => one.or(other).cloned(),
+    }
+}
+
+/// What is left to refuse when every strategy was asked.
+#[derive(Debug)]
+pub(crate) struct Settlement {
+    own: OwnHeaders,
+    /// The claims that strategies read.
+    claims: Vec<Box<str>>,
+    roles: Roles,
     max_reason: usize,
-) -> Result<Option<Requested>, ResolveError> {
-    let by_act = found.as_ref().is_some_and(|found| !found.actor.is_own());
-    if claims.get("act").is_some() && !by_act {
-        return Err(ResolveError::forbidden("untrusted_act"));
+}
+
+/// Whether a group header without a user asks for a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Roles {
+    Offered,
+    None,
+}
+
+impl Settlement {
+    pub(crate) fn new(strategies: &[Arc<dyn Resolve>], max_reason: usize) -> Self {
+        let headers = strategies
+            .iter()
+            .flat_map(|strategy| strategy.headers().iter().cloned());
+        let natures = || strategies.iter().map(|strategy| strategy.nature());
+        let roles = natures().any(|nature| nature.asked == Asked::WhenSilent);
+        Self {
+            own: OwnHeaders::new(headers.collect()),
+            claims: natures()
+                .filter_map(|nature| nature.claim)
+                .map(Into::into)
+                .collect(),
+            roles: if roles { Roles::Offered } else { Roles::None },
+            max_reason,
+        }
     }
-    let strategy = found.as_ref().map(|found| found.ask.strategy());
-    let by_claim = match strategy {
-        Some(Strategy::Claim) => true,
-        // The application may read the claim itself, of an issuer that is trusted for it.
-        Some(Strategy::Custom) => claims.trusts_claim(IMPERSONATING),
-        _ => false,
-    };
-    if claims.get(IMPERSONATING).is_some() && !by_claim {
-        return Err(ResolveError::forbidden("untrusted_claim"));
+
+    /// The headers that are ours.
+    pub(crate) fn own_headers(&self) -> &OwnHeaders {
+        &self.own
     }
-    let Some(Requested { actor, ask }) = found else {
-        if own.any(headers) {
+
+    /// The claims that strategies read.
+    pub(crate) fn reads_claim(&self, name: &str) -> bool {
+        self.claims.iter().any(|read| **read == *name)
+    }
+
+    /// Refuses what none of the strategies took up, and reads the reason.
+    pub(crate) fn finish(
+        &self,
+        found: Option<Requested>,
+        claims: &Verified<Claims>,
+        headers: &HeaderMap,
+    ) -> Result<Option<Requested>, ResolveError> {
+        self.leave_no_claim_unread(found.as_ref(), claims)?;
+        let Some(Requested {
+            actor,
+            ask,
+            took_headers,
+        }) = found
+        else {
+            if self.own.any(headers) {
+                return Err(ResolveError::request(
+                    "an impersonation header without a user",
+                ));
+            }
+            return Ok(None);
+        };
+        let stray = |name| self.own.read().contains(&name) && headers.contains_key(name);
+        let is_role = matches!(ask.wanted(), Wanted::Role(_));
+        if !took_headers && stray(GROUP) && !is_role {
+            return Err(match self.roles {
+                Roles::Offered => ResolveError::nested("a role beside another impersonation"),
+                Roles::None => ResolveError::request("a group header without a user header"),
+            });
+        }
+        if !took_headers && stray(ISSUER) {
             return Err(ResolveError::request(
-                "an impersonation header without a user",
+                "an issuer header without a user header",
             ));
         }
-        return Ok(None);
-    };
-    let by_header = matches!(strategy, Some(Strategy::Header | Strategy::Role));
-    let narrows = matches!(
-        ask.wanted(),
-        Wanted::User {
-            narrowed: Some(_),
-            ..
-        }
-    );
-    let stray = |name| own.read().contains(&name) && headers.contains_key(name);
-    if !by_header && !narrows && (stray(GROUP) || stray(ISSUER)) {
-        return Err(ResolveError::request(
-            "a group or issuer header without a user header",
-        ));
+        let ask = with_reason(ask, headers, self.max_reason)?;
+        Ok(Some(Requested {
+            actor,
+            ask,
+            took_headers,
+        }))
     }
-    Ok(Some(Requested {
-        actor,
-        ask: with_reason(ask, headers, max_reason)?,
-    }))
+
+    /// A token that asks for something must not pass as one that asks for nothing.
+    fn leave_no_claim_unread(
+        &self,
+        found: Option<&Requested>,
+        claims: &Verified<Claims>,
+    ) -> Result<(), ResolveError> {
+        let by_act = found.is_some_and(|found| !found.actor.is_own());
+        if claims.get("act").is_some() && !by_act {
+            return Err(ResolveError::forbidden("untrusted_act"));
+        }
+        let by_custom = found.is_some_and(|found| found.ask.strategy() == Strategy::Custom);
+        let unread =
+            |name: &str| claims.get(name).is_some() && !self.reads_claim(name) && !by_custom;
+        if claims.issuer_facts().trusted_claims().any(unread) {
+            return Err(ResolveError::forbidden("unread_claim"));
+        }
+        match claims.get(IMPERSONATING) {
+            Some(value) if !claims.trusts_claim(IMPERSONATING) => {
+                let well_formed = value.is_string() || person(value).is_some();
+                Err(if well_formed {
+                    ResolveError::forbidden("untrusted_claim")
+                } else {
+                    ResolveError::token("the impersonating claim is malformed")
+                })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 fn with_reason(ask: Ask, headers: &HeaderMap, max_chars: usize) -> Result<Ask, ResolveError> {

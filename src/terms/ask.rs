@@ -79,6 +79,12 @@ impl Ask {
         self
     }
 
+    /// Says by which strategy it was said.
+    pub(crate) fn said_by(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
     /// Says what a verified token already tells of the target.
     pub(crate) fn vouched_for(mut self, target: Identity) -> Self {
         self.vouched = Some(target);
@@ -89,6 +95,15 @@ impl Ask {
     #[must_use]
     pub fn wanted(&self) -> &Wanted {
         &self.wanted
+    }
+
+    /// The groups that are named: a role, or some of the target's.
+    #[must_use]
+    pub fn groups(&self) -> Option<&Names> {
+        match &self.wanted {
+            Wanted::User { narrowed, .. } => narrowed.as_ref(),
+            Wanted::Role(groups) => Some(groups),
+        }
     }
 
     /// The target that is asked for; `None` for a role.

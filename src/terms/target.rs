@@ -69,6 +69,6 @@ impl TargetRef {
 
 impl From<&IdentityKey> for TargetRef {
     fn from(key: &IdentityKey) -> Self {
-        Self::subject(key.shared_issuer(), key.subject())
+        Self::subject(key.shared_issuer(), key.shared_subject())
     }
 }

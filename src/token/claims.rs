@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::identity::{Affiliation, Identity, IdentityKey};
+use crate::identity::{Affiliation, Identity, IdentityKey, Kind};
 use crate::time::Timestamp;
 use crate::token::error::TokenErrorKind;
 use crate::token::issuer::{IssuerFacts, Profile, Tenant};
@@ -103,6 +103,14 @@ impl Claims {
         self.issuer_facts().trusts_act()
     }
 
+    /// The configured name of an issuer that has several; any other as it is.
+    pub(crate) fn canonical(&self, issuer: &str) -> Arc<str> {
+        match self.0.issuers.profile(issuer) {
+            Some(profile) => profile.facts.shared_issuer(),
+            None => issuer.into(),
+        }
+    }
+
     pub(super) fn check_time(&self, now: Timestamp) -> Result<(), TokenErrorKind> {
         self.0.window.check(now)
     }
@@ -128,6 +136,13 @@ impl Verified<Claims> {
         let identity = match self.0.issuers.profile(actor.issuer()) {
             None => Identity::from_key(actor),
             Some(profile) => known_by_issuer(&actor, &profile.facts),
+        };
+        // An app client that acts for somebody names itself.
+        let own_issuer = identity.issuer() == self.issuer();
+        let identity = if own_issuer && self.client_id() == Some(identity.subject()) {
+            identity.with_kind(Kind::Machine)
+        } else {
+            identity
         };
         let evidence = Evidence {
             origin: Origin::NamedByAct,

@@ -1,8 +1,10 @@
-//! JSON as a security token needs it: one object, no duplicate member at any depth, bounded depth.
+//! JSON as a security token needs it: one object, no duplicate member at any depth, bounded depth
+//! and size.
 //!
 //! `serde_json` keeps the last of two equal members and another parser may keep the first, so that
 //! two services would read two different people out of one signed token.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -12,7 +14,12 @@ use serde_json::{Map, Number, Value};
 pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let mut input = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth: MAX_DEPTH }.deserialize(&mut input).ok()?;
+    let left = Cell::new(MAX_VALUES);
+    let strict = Strict {
+        depth: MAX_DEPTH,
+        left: &left,
+    };
+    let value = strict.deserialize(&mut input).ok()?;
     input.end().ok()?;
     // The number that `arbitrary_precision` disguises as an object has been undisguised by now.
     match value {
@@ -23,33 +30,42 @@ pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
 
 const MAX_DEPTH: usize = 16;
 
+/// How many values there may be. A few bytes of JSON make a value of fifty and more in memory.
+const MAX_VALUES: usize = 1024;
+
 /// How `serde_json` hands over numbers when any crate of the build turns its feature
 /// `arbitrary_precision` on: as an object with this one member, whose value is the digits.
 const DISGUISED_NUMBER: &str = "$serde_json::private::Number";
 
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'b> {
     depth: usize,
+    /// How many more values there may be, in the whole text.
+    left: &'b Cell<usize>,
 }
 
-impl Strict {
+impl Strict<'_> {
     fn deeper<E: Error>(self) -> Result<Self, E> {
         match self.depth.checked_sub(1) {
-            Some(depth) => Ok(Self { depth }),
+            Some(depth) => Ok(Self { depth, ..self }),
             None => Err(E::custom("nested too deep")),
         }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Value, D::Error> {
+        let Some(left) = self.left.get().checked_sub(1) else {
+            return Err(D::Error::custom("too many values"));
+        };
+        self.left.set(left);
         input.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -167,6 +183,13 @@ mod tests {
         assert!(object(b"{\"a\":\"\xff\"}").is_none(), "not UTF-8");
         let within = format!("{{\"a\":{}1{}}}", "[".repeat(15), "]".repeat(15));
         assert!(object(within.as_bytes()).is_some());
+    }
+
+    #[test]
+    fn few_bytes_do_not_become_much_memory() {
+        let many = |count: usize| format!("{{\"a\":[{}1]}}", "1,".repeat(count));
+        assert!(object(many(1000).as_bytes()).is_some());
+        assert!(object(many(1100).as_bytes()).is_none());
     }
 
     #[test]

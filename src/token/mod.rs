@@ -81,3 +81,8 @@ pub use self::fetch::{FetchError, FetchErrorKind, FetchKeys, FetchLimits, Fetche
 pub use self::issuer::{Issuer, IssuerError, IssuerErrorKind, IssuerFacts};
 pub use self::keys::StaticKeys;
 pub use self::verified::Verified;
+
+/// JSON inside a claim, read as strictly as the claims.
+pub(crate) fn strict_object(text: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
+    json::object(text.as_bytes())
+}

@@ -7,7 +7,11 @@ use crate::token::issuer::{Profile, Shape, Tenant};
 use crate::token::window::moment;
 
 /// The identity of a token whose claims have been judged; `subject` is its `sub`.
-pub(crate) fn identity(subject: &str, claims: Map<String, Value>, profile: &Profile) -> Identity {
+pub(crate) fn identity(
+    subject: &str,
+    mut claims: Map<String, Value>,
+    profile: &Profile,
+) -> Identity {
     let facts = &profile.facts;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let mut identity = Identity::from_key(IdentityKey::new(facts.shared_issuer(), subject))
@@ -33,6 +37,11 @@ pub(crate) fn identity(subject: &str, claims: Map<String, Value>, profile: &Prof
             None => identity,
         },
     };
+    // Facts stand in one place only: a handler must not find the groups that a role took away.
+    claims.remove("scope");
+    if let Some(name) = facts.groups_claim() {
+        claims.remove(name);
+    }
     identity.with_attributes(claims)
 }
 

@@ -59,6 +59,7 @@ macro_rules! emit {
             impersonation.target.iss = target.map(Identity::issuer),
             impersonation.target.tenant = target.and_then(Identity::tenant),
             impersonation.wanted = $event.wanted(),
+            impersonation.wanted.iss = $event.wanted_issuer(),
             impersonation.strategy = $event.ask.map(|ask| ask.strategy().as_str()),
             impersonation.mode = $event.mode.map(Mode::as_str),
             impersonation.groups = $event.groups.map(::tracing::field::debug),

@@ -33,6 +33,7 @@ pub(super) use self::verdict::Verdict;
 /// The steps stand here once, in order; [`Pipeline::advance`] goes on until something has to be
 /// waited for, and is called again when it is there.
 pub(super) struct Pipeline {
+    /// Read once, at the start.
     now: Timestamp,
     /// Counts the steps, so that each that waits has its own deadline.
     step: u32,
@@ -67,9 +68,9 @@ enum Stage {
 type Next = Result<Stage, Verdict>;
 
 impl Pipeline {
-    pub(super) fn new(now: Timestamp) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            now,
+            now: Timestamp::from_unix_seconds(0),
             step: 0,
             stage: Stage::Start,
         }

@@ -18,15 +18,15 @@ use crate::policy::{Demand, Denial, Permit, Refused};
 use crate::principal::Principal;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::resolve::{
-    Asked, Requested, Resolution, Resolve, ResolveError, ResolveErrorKind, finish, inspect, sender,
-    settle,
+    Asked, Requested, Resolution, Resolve, ResolveError, ResolveErrorKind, inspect, sender, settle,
 };
 use crate::stamp;
 use crate::terms::Mode;
 use crate::token::{Claims, Extraction, TokenError, TokenErrorKind, Verified};
 
 impl Pipeline {
-    pub(super) fn start(&self, config: &Config, parts: &Parts) -> Next {
+    pub(super) fn start(&mut self, config: &Config, parts: &Parts) -> Next {
+        self.now = config.clock.now();
         if parts.extensions.get::<Principal>().is_some() {
             return Err(RejectionKind::LayerAppliedTwice.into());
         }
@@ -54,7 +54,8 @@ impl Pipeline {
             }
             _ => Rejection::because(RejectionKind::InvalidToken, error),
         })?;
-        let sound = inspect(&claims).and_then(|()| config.own_headers.check(&parts.headers));
+        let sound =
+            inspect(&claims).and_then(|()| config.settlement.own_headers().check(&parts.headers));
         match sound {
             Ok(()) => self.ask_from(0, config, parts, claims, None),
             Err(error) => self.fail(config, parts, &claims, error),
@@ -70,8 +71,9 @@ impl Pipeline {
         claims: Verified<Claims>,
         found: Option<Requested>,
     ) -> Next {
-        let due =
-            |strategy: &&Arc<dyn Resolve>| found.is_none() || strategy.asked() == Asked::Always;
+        let due = |strategy: &&Arc<dyn Resolve>| {
+            found.is_none() || strategy.nature().asked == Asked::Always
+        };
         match config.strategies.iter().skip(index).find(due) {
             Some(strategy) => {
                 let skipped = config
@@ -115,8 +117,7 @@ impl Pipeline {
         claims: Verified<Claims>,
         found: Option<Requested>,
     ) -> Next {
-        let own = &config.own_headers;
-        match finish(found, &claims, &parts.headers, own, config.max_reason) {
+        match config.settlement.finish(found, &claims, &parts.headers) {
             Ok(Some(requested)) => Ok(self.decide(config, requested)),
             Ok(None) => {
                 stamp::record_user(claims.identity().subject());
@@ -141,7 +142,7 @@ impl Pipeline {
             ResolveErrorKind::Forbidden => RejectionKind::Forbidden,
             ResolveErrorKind::Unavailable => return Err(Verdict::unavailable(error)),
         };
-        let refused = Refused::unasked(sender(claims), error.detail());
+        let refused = Refused::unasked(sender(claims), error.detail(), error.ask().cloned());
         stamp::record_user(refused.actor.subject());
         Ok(self.refuse(config, parts, &refused, Rejection::because(kind, error)))
     }
@@ -150,7 +151,7 @@ impl Pipeline {
         let Some(Decision { gate, .. }) = &config.decision else {
             return Stage::Ended(Some(RejectionKind::Forbidden.into()));
         };
-        let Requested { actor, ask } = requested;
+        let Requested { actor, ask, .. } = requested;
         let span = stamp::open_span(actor.key(), ask.strategy());
         let answer = span.in_scope(|| gate.admit(actor, ask, self.now));
         Stage::Deciding { span, answer }
@@ -240,17 +241,19 @@ pub(super) fn recorded(mut session: Box<Session>, written: Result<Recorded, Audi
 }
 
 fn without_credential(config: &Config, parts: &Parts) -> Verdict {
-    if config.own_headers.any(&parts.headers) {
+    if config.settlement.own_headers().any(&parts.headers) {
         return RejectionKind::MissingCredential.into();
-    }
-    if config.preflight == Preflight::Skipped && is_preflight(parts) {
-        return Verdict::Pass(Passage {
-            principal: None,
-            session: None,
-        });
     }
     match config.without_credential {
         WithoutCredential::Anonymous(_) => Verdict::Pass(Passage::of(Principal::anonymous())),
+        WithoutCredential::Rejected
+            if config.preflight == Preflight::Skipped && is_preflight(parts) =>
+        {
+            Verdict::Pass(Passage {
+                principal: None,
+                session: None,
+            })
+        }
         WithoutCredential::Rejected => RejectionKind::MissingCredential.into(),
     }
 }

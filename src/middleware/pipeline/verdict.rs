@@ -9,9 +9,8 @@ use http::request::Parts;
 use crate::middleware::config::{Config, WithoutCredential};
 use crate::middleware::pipeline::fault::Fault;
 use crate::middleware::session::Session;
-use crate::principal::Principal;
+use crate::principal::{Impersonation, Principal};
 use crate::rejection::{Rejection, RejectionKind};
-use crate::terms::Strategy;
 
 /// What becomes of a request.
 pub(in crate::middleware) enum Verdict {
@@ -58,7 +57,7 @@ impl Passage {
         config: &Config,
         parts: &mut Parts,
     ) -> Result<Option<Box<Session>>, Rejection> {
-        config.own_headers.strip(&mut parts.headers);
+        config.settlement.own_headers().strip(&mut parts.headers);
         let Self {
             principal,
             mut session,
@@ -86,19 +85,14 @@ impl Passage {
     }
 }
 
-/// A token that speaks as the actor must not act further on as the actor.
+/// A token that speaks as the actor must not act further on as the actor. One with `act` says both.
 fn hide_credential(principal: &Principal, headers: &mut HeaderMap) {
-    match principal
+    let speaks_as_actor = principal
         .impersonation()
-        .map(|impersonation| impersonation.strategy())
-    {
-        None | Some(Strategy::Act) => {
-            if let Some(value) = headers.get_mut(AUTHORIZATION) {
-                value.set_sensitive(true);
-            }
-        }
-        Some(_) => {
-            headers.remove(AUTHORIZATION);
-        }
+        .is_some_and(Impersonation::has_actors_token);
+    if speaks_as_actor {
+        headers.remove(AUTHORIZATION);
+    } else if let Some(value) = headers.get_mut(AUTHORIZATION) {
+        value.set_sensitive(true);
     }
 }

@@ -1,8 +1,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::leaf::leaf;
 use crate::identity::{Identity, IdentityKey, Kind, Names};
-use crate::policy::{Attempt, Needs, Policy, Rule, Ruling, Whose};
+use crate::policy::{Attempt, Needs, Policy, Rule, Ruling};
 
 /// The actor is in the group, at its own issuer; [`Pinned::of`] asks for one issuer.
 ///
@@ -41,13 +42,13 @@ pub fn machines(client_ids: impl Into<Names>) -> Pinned {
 /// `in_group("support").and(takes_group(["org:acme"])).or(..)`.
 pub fn takes_group(groups: impl Into<Names>) -> Rule {
     let groups = groups.into();
-    Rule::new(
-        move |attempt: &Attempt<'_>| match (attempt.role(), attempt.roles()) {
-            (Some(role), _) => Ruling::allow_if(groups.contains(role), || "takes_group".into()),
-            (None, Some(_)) => Ruling::unknown("takes_group", Whose::Target),
-            (None, None) => Ruling::deny("takes_group"),
-        },
-    )
+    leaf("takes_group", move |attempt| {
+        match (attempt.role(), attempt.roles()) {
+            (Some(role), _) => Some(groups.contains(role)),
+            (None, Some(_)) => None,
+            (None, None) => Some(false),
+        }
+    })
 }
 
 /// A rule about names at an issuer.
@@ -87,21 +88,21 @@ impl Pinned {
         Rule::new(self).except(other)
     }
 
-    fn name(&self) -> Cow<'static, str> {
+    fn holds(&self, attempt: &Attempt<'_>) -> Option<bool> {
+        let member = |group: &str, of: &Identity| {
+            if self.is_at(of.issuer()) {
+                Some(of.groups()?.contains(group))
+            } else {
+                Some(false)
+            }
+        };
         match &self.leaf {
-            Leaf::ActorIn(group) => format!("in_group({group})").into(),
-            Leaf::TargetIn(group) => format!("target_in_group({group})").into(),
-            Leaf::Machine(_) => "machines".into(),
-        }
-    }
-
-    fn holds(&self, group: &str, of: &Identity, whose: Whose) -> Ruling {
-        if !self.is_at(of.issuer()) {
-            return Ruling::deny(self.name());
-        }
-        match of.groups() {
-            None => Ruling::unknown(self.name(), whose),
-            Some(groups) => Ruling::allow_if(groups.contains(group), || self.name()),
+            Leaf::ActorIn(group) => member(group, attempt.actor()),
+            Leaf::TargetIn(group) => member(group, attempt.target()?),
+            Leaf::Machine(_) => {
+                let actor = attempt.actor();
+                Some(actor.kind() == Kind::Machine && self.names_machine(actor.key()))
+            }
         }
     }
 
@@ -120,17 +121,18 @@ impl std::ops::Not for Pinned {
 
 impl Policy for Pinned {
     fn judge(&self, attempt: &Attempt<'_>) -> Ruling {
+        match self.holds(attempt) {
+            Some(true) => Ruling::allow(),
+            Some(false) => Ruling::deny(self.name()),
+            None => Ruling::unknown(self.name()),
+        }
+    }
+
+    fn name(&self) -> Cow<'static, str> {
         match &self.leaf {
-            Leaf::ActorIn(group) => self.holds(group, attempt.actor(), Whose::Actor),
-            Leaf::TargetIn(group) => match attempt.target() {
-                Some(target) => self.holds(group, target, Whose::Target),
-                None => Ruling::unknown(self.name(), Whose::Target),
-            },
-            Leaf::Machine(_) => {
-                let actor = attempt.actor();
-                let named = actor.kind() == Kind::Machine && self.names_machine(actor.key());
-                Ruling::allow_if(named, || self.name())
-            }
+            Leaf::ActorIn(group) => format!("in_group({group})").into(),
+            Leaf::TargetIn(group) => format!("target_in_group({group})").into(),
+            Leaf::Machine(_) => "machines".into(),
         }
     }
 

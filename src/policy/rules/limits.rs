@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::identity::Kind;
-use crate::policy::{Attempt, Demand, Denial, Limits, Rule, Ruling, Whose};
+use crate::policy::{Attempt, Demand, Denial, Limits, Rule, Ruling};
 use crate::terms::Mode;
 
 /// A reason must be given; without one the answer is 400, before anything is looked up.
@@ -34,7 +34,7 @@ pub fn fresh_login(max_age: Duration) -> Rule {
             return Ruling::deny("fresh_login");
         }
         let Some(login) = actor.login() else {
-            return Ruling::unknown("fresh_login", Whose::Actor);
+            return Ruling::unknown("fresh_login");
         };
         // A login in the future is no login: the claim or a clock is wrong.
         let fresh = login.at.is_some_and(|at| {

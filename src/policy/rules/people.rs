@@ -1,7 +1,8 @@
 use serde_json::Value;
 
+use super::leaf::leaf;
 use crate::identity::{Affiliation, Identity, IdentityKey};
-use crate::policy::{Attempt, Policy, Rule, Ruling, Whose};
+use crate::policy::{Attempt, Rule, Ruling};
 
 /// A rule of the application's own, as a closure.
 ///
@@ -12,12 +13,12 @@ pub fn custom(judge: impl Fn(&Attempt<'_>) -> Ruling + Send + Sync + 'static) ->
 
 /// Everybody may, within the invariants: a starting point for `and` and `except`.
 pub fn allow_all() -> Rule {
-    Rule::new(|_: &Attempt<'_>| Ruling::allow())
+    leaf("allow_all", |_| Some(true))
 }
 
 /// Nobody may: the kill switch.
 pub fn deny_all() -> Rule {
-    Rule::new(|_: &Attempt<'_>| Ruling::deny("deny_all"))
+    leaf("deny_all", |_| Some(false))
 }
 
 /// The actor's own token carries the scope.
@@ -25,35 +26,29 @@ pub fn deny_all() -> Rule {
 /// The scope `*` is not special: no wild card contains the right to impersonate.
 pub fn scope(name: impl Into<Box<str>>) -> Rule {
     let name = name.into();
-    Rule::new(
-        move |attempt: &Attempt<'_>| match attempt.actor().scopes() {
-            None => Ruling::unknown(format!("scope({name})"), Whose::Actor),
-            Some(scopes) => {
-                Ruling::allow_if(scopes.contains(&name), || format!("scope({name})").into())
-            }
-        },
-    )
+    leaf(format!("scope({name})"), move |attempt| {
+        Some(attempt.actor().scopes()?.contains(&name))
+    })
 }
 
 /// The actor's own token says exactly this. Unknown for an actor that only an `act` claim names.
+///
+/// The claims that hold groups and scopes are facts, not attributes: ask [`in_group`] and [`scope`].
+///
+/// [`in_group`]: super::in_group
 pub fn claim(name: impl Into<Box<str>>, value: impl Into<Value>) -> Rule {
     let (name, value) = (name.into(), value.into());
-    Rule::new(move |attempt: &Attempt<'_>| {
-        if !attempt.has_own_token() {
-            return Ruling::unknown(format!("claim({name})"), Whose::Actor);
-        }
-        let same = attempt.actor().attribute(&name) == Some(&value);
-        Ruling::allow_if(same, || format!("claim({name})").into())
+    leaf(format!("claim({name})"), move |attempt| {
+        let said = attempt.actor().attribute(&name) == Some(&value);
+        attempt.has_own_token().then_some(said)
     })
 }
 
 /// The actor is of this issuer.
 pub fn from_issuer(issuer: impl Into<Box<str>>) -> Rule {
     let issuer = issuer.into();
-    Rule::new(move |attempt: &Attempt<'_>| {
-        Ruling::allow_if(attempt.actor().issuer() == &*issuer, || {
-            "from_issuer".into()
-        })
+    leaf(format!("from_issuer({issuer})"), move |attempt| {
+        Some(attempt.actor().issuer() == &*issuer)
     })
 }
 
@@ -64,45 +59,44 @@ pub fn from_issuer(issuer: impl Into<Box<str>>) -> Rule {
 /// so keep it to issuers that decide themselves. The bearer of a plain token is not vouched for.
 pub fn vouched_by(issuer: impl Into<Box<str>>) -> Rule {
     let issuer = issuer.into();
-    Rule::new(move |attempt: &Attempt<'_>| {
-        let vouched = !attempt.has_own_token() && attempt.voucher() == &*issuer;
-        Ruling::allow_if(vouched, || "vouched_by".into())
+    leaf(format!("vouched_by({issuer})"), move |attempt| {
+        Some(!attempt.has_own_token() && attempt.voucher() == &*issuer)
     })
 }
 
 /// The actor is of the tenant.
 pub fn in_tenant(tenant: impl Into<Box<str>>) -> Rule {
     let tenant = tenant.into();
-    Rule::new(
-        move |attempt: &Attempt<'_>| match attempt.actor().tenant() {
-            None => Ruling::unknown("in_tenant", Whose::Actor),
-            Some(own) => Ruling::allow_if(own == &*tenant, || "in_tenant".into()),
-        },
-    )
+    leaf(format!("in_tenant({tenant})"), move |attempt| {
+        Some(attempt.actor().tenant()? == &*tenant)
+    })
 }
 
 /// The actor's issuer is configured as staff.
 pub fn staff() -> Rule {
-    Rule::new(|attempt: &Attempt<'_>| {
-        Ruling::allow_if(attempt.actor().affiliation() == Affiliation::Staff, || {
-            "staff".into()
-        })
+    leaf("staff", |attempt| {
+        Some(attempt.actor().affiliation() == Affiliation::Staff)
     })
+}
+
+/// The directory says that the actor's account is enabled.
+///
+/// An actor whom the directory knows as disabled is refused by every policy; this also refuses whom
+/// it does not know.
+pub fn actor_enabled() -> Rule {
+    leaf("actor_enabled", |attempt| attempt.actor().enabled())
 }
 
 /// Actor and target are one of these pairs.
 pub fn pairs(pairs: impl IntoIterator<Item = (IdentityKey, IdentityKey)>) -> Rule {
     let pairs: Vec<_> = pairs.into_iter().collect();
-    Rule::new(move |attempt: &Attempt<'_>| {
+    leaf("pairs", move |attempt| {
         let mut targets = pairs
             .iter()
             .filter(|(actor, _)| actor == attempt.actor().key());
         match attempt.target() {
-            Some(target) => {
-                Ruling::allow_if(targets.any(|(_, t)| t == target.key()), || "pairs".into())
-            }
-            None if targets.next().is_some() => Ruling::unknown("pairs", Whose::Target),
-            None => Ruling::deny("pairs"),
+            Some(target) => Some(targets.any(|(_, wanted)| wanted == target.key())),
+            None => targets.next().map_or(Some(false), |_| None),
         }
     })
 }
@@ -112,20 +106,7 @@ pub fn pairs(pairs: impl IntoIterator<Item = (IdentityKey, IdentityKey)>) -> Rul
 /// The order is the application's; a greater number is higher. `policy::rank(Identity::rank)` takes
 /// what the directory says.
 pub fn rank(of: impl Fn(&Identity) -> Option<i64> + Send + Sync + 'static) -> Rule {
-    Rule::new(Rank(of))
-}
-
-struct Rank<F>(F);
-
-impl<F: Fn(&Identity) -> Option<i64> + Send + Sync> Policy for Rank<F> {
-    fn judge(&self, attempt: &Attempt<'_>) -> Ruling {
-        let actor = self.0(attempt.actor());
-        let target = attempt.target().and_then(|target| self.0(target));
-        match (actor, target) {
-            (Some(actor), Some(target)) => Ruling::allow_if(actor > target, || "rank".into()),
-            (Some(_), None) => Ruling::unknown("rank", Whose::Target),
-            (None, Some(_)) => Ruling::unknown("rank", Whose::Actor),
-            (None, None) => Ruling::unknown("rank", Whose::Both),
-        }
-    }
+    leaf("rank", move |attempt| {
+        Some(of(attempt.actor())? > of(attempt.target()?)?)
+    })
 }

@@ -52,13 +52,15 @@ impl Authenticator {
     ) -> Answer<Result<Verified<Claims>, TokenError>> {
         match self.0.begin(token, now) {
             Step::Done(done) => Answer::now(done.inspect_err(refused)),
-            Step::Wait(unverified, waiting) => {
+            Step::Wait(kid, waiting) => {
                 let inner = Arc::clone(&self.0);
+                // Nothing but the text is kept while waiting: claims that nobody verified would take
+                // many times its memory.
                 let token: Box<str> = token.into();
                 Answer::later(async move {
-                    let kid = unverified.header.kid.clone();
                     let done = match waiting.key(kid.as_deref()).await {
-                        Ok(key) => inner.finish(&token, *unverified, &key, now),
+                        Ok(key) => Unverified::read(&token, &inner.issuers)
+                            .and_then(|unverified| inner.finish(&token, unverified, &key, now)),
                         Err(error) => Err(error),
                     };
                     done.inspect_err(refused)
@@ -123,7 +125,7 @@ impl Authenticator {
 
 enum Step {
     Done(Result<Verified<Claims>, TokenError>),
-    Wait(Box<Unverified>, Waiting),
+    Wait(Option<Box<str>>, Waiting),
 }
 
 impl Inner {
@@ -145,7 +147,7 @@ impl Inner {
         {
             Lookup::Known(key) => Step::Done(self.finish(token, unverified, &key, now)),
             Lookup::Refused(error) => Step::Done(Err(error)),
-            Lookup::Later(waiting) => Step::Wait(Box::new(unverified), waiting),
+            Lookup::Later(waiting) => Step::Wait(unverified.header.kid, waiting),
         }
     }
 

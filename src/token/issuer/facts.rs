@@ -67,6 +67,11 @@ impl IssuerFacts {
         self.act == Act::Trusted
     }
 
+    /// The claims of this issuer that are believed.
+    pub fn trusted_claims(&self) -> impl Iterator<Item = &str> {
+        self.trusted.iter().map(|name| &**name)
+    }
+
     pub(crate) fn shared_issuer(&self) -> Arc<str> {
         Arc::clone(&self.issuer)
     }
