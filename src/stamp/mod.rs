@@ -20,6 +20,10 @@
 //! can stamp what runs there; spawn with `in_current_span()`. Log records written before the caller
 //! was authenticated carry no stamp either.
 //!
+//! Caveat: the span that is open around the layer must be the request's own. One that serves several
+//! requests, such as a connection's, would show the subs of one request beside the next; and where
+//! a filter drops the request's span (`tower_http`'s is at `DEBUG`), the one around that is current.
+//!
 //! ```
 //! use tower_impersonate::identity::IdentityKey;
 //! use tower_impersonate::stamp::{self, Stamp};
