@@ -18,13 +18,9 @@ const POOL: &str = "eu-west-1_Ab12Cd34E";
 
 async fn cause(desk: &Desk, layer: &ImpersonationLayer, token: TokenBuilder) -> Option<String> {
     let seen = desk.send(layer, get(&token.sign(), &[])).await;
-    match &seen.rejection {
-        None => None,
-        Some(_) => {
-            seen.assert_refused(401);
-            Some(seen.cause())
-        }
-    }
+    seen.rejection.as_ref()?;
+    seen.assert_refused(401);
+    Some(seen.cause())
 }
 
 fn refused(cause: &str) -> Option<String> {
