@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::identity::{Affiliation, Identity, IdentityKey};
+use crate::identity::{Affiliation, Identity, IdentityKey, Kind};
 use crate::time::Timestamp;
 use crate::token::error::TokenErrorKind;
 use crate::token::issuer::{IssuerFacts, Profile, Tenant};
@@ -118,7 +118,8 @@ impl Verified<Claims> {
     /// The actor that the token names in `act`; `None` unless the issuer is trusted for that.
     ///
     /// Nothing is known of the actor but what the configuration says of its issuer: whether it is
-    /// staff, and its tenant where that is fixed. Either form of a Cognito issuer becomes the
+    /// staff, and its tenant where that is fixed; and that it is a machine when it is the app client
+    /// to which the token was issued. Either form of a Cognito issuer becomes the
     /// canonical one.
     #[must_use]
     pub fn acting(&self, actor: IdentityKey) -> Option<Verified<Identity>> {
@@ -128,6 +129,13 @@ impl Verified<Claims> {
         let identity = match self.0.issuers.profile(actor.issuer()) {
             None => Identity::from_key(actor),
             Some(profile) => known_by_issuer(&actor, &profile.facts),
+        };
+        let by_itself =
+            identity.issuer() == self.issuer() && self.client_id() == Some(identity.subject());
+        let identity = if by_itself {
+            identity.with_kind(Kind::Machine)
+        } else {
+            identity
         };
         let evidence = Evidence {
             origin: Origin::NamedByAct,
