@@ -18,13 +18,10 @@ const POOL: &str = "eu-west-1_Ab12Cd34E";
 
 async fn cause(desk: &Desk, layer: &ImpersonationLayer, token: TokenBuilder) -> Option<String> {
     let seen = desk.send(layer, get(&token.sign(), &[])).await;
-    match &seen.rejection {
-        None => None,
-        Some(_) => {
-            seen.assert_refused(401);
-            Some(seen.cause())
-        }
-    }
+    seen.rejection.is_some().then(|| {
+        seen.assert_refused(401);
+        seen.cause()
+    })
 }
 
 fn refused(cause: &str) -> Option<String> {

@@ -328,6 +328,34 @@ async fn a_machine_named_by_a_claim_or_for_a_role_is_denied_unless_named_by_the_
     desk.assert_denied("nightly", None, "machine");
 }
 
+#[tokio::test]
+async fn a_machine_that_acts_by_a_token_exchange_is_a_machine_still() {
+    let desk = Desk::new();
+    let layer = |rule: policy::Rule| {
+        let builder = desk.bare().issuer(desk.accepted().trust_act());
+        builder
+            .resolve(resolve::act())
+            .policy(rule)
+            .build()
+            .unwrap()
+    };
+    let token = |actor: &str| {
+        let token = desk.token("alice", &[]).client_id("nightly");
+        token.claim("act", json!({ "sub": actor })).sign()
+    };
+    let vouched = layer(policy::vouched_by(ISSUER));
+    let seen = desk.send(&vouched, get(&token("nightly"), &[])).await;
+    seen.assert_refused(403);
+    desk.assert_denied("nightly", None, "machine");
+    let named = layer(policy::vouched_by(ISSUER).and(policy::machines(["nightly"])));
+    let seen = desk.send(&named, get(&token("nightly"), &[])).await;
+    seen.assert_ran_as("alice", Some("nightly"));
+    desk.assert_recorded("nightly", Some("alice"));
+    // A person who exchanged it through that client is a person.
+    let seen = desk.send(&vouched, get(&token("carol"), &[])).await;
+    seen.assert_ran_as("alice", Some("carol"));
+}
+
 fn with_roles(desk: &Desk) -> ImpersonationLayer {
     let takes = policy::in_group("support").and(policy::takes_group(["org:acme", "org:globex"]));
     let rule = takes

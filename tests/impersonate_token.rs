@@ -178,6 +178,31 @@ async fn a113_a114_a_claim_without_right_or_from_an_issuer_not_trusted_for_it_is
 }
 
 #[tokio::test]
+async fn a114_a_claim_that_is_not_trusted_is_403_beside_one_that_is() {
+    let desk = Desk::new();
+    let layer = desk
+        .bare()
+        .issuer(desk.accepted().trust_claim("acting_for"))
+        .resolve(resolve::claim("acting_for"))
+        .policy(policy::in_group("support"))
+        .build()
+        .unwrap();
+    let carol = || {
+        desk.token("carol", &["support"])
+            .claim("acting_for", json!({ "sub": "alice" }))
+    };
+    desk.send(&layer, get(&carol().sign(), &[]))
+        .await
+        .assert_ran_as("alice", Some("carol"));
+    desk.sink.clear();
+    let both = carol()
+        .claim("impersonating", json!({ "sub": "alice" }))
+        .sign();
+    desk.send(&layer, get(&both, &[])).await.assert_refused(403);
+    desk.assert_denied("carol", None, "untrusted_claim");
+}
+
+#[tokio::test]
 async fn claim_names_somebody_at_a_configured_issuer_only() {
     let desk = Desk::new();
     let other = TestIssuer::offline(OTHER).with_clock(desk.clock.clone());
