@@ -13,9 +13,10 @@ use axum::{Extension, Router, routing::get};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use tower_impersonate::Identity;
 use tower_impersonate::testing::TestIssuer;
-use tower_impersonate::{ImpersonationLayer, Issuer, Principal, audit, directory, policy, resolve};
+use tower_impersonate::{
+    Identity, ImpersonationLayer, Issuer, Principal, audit, directory, policy, resolve,
+};
 
 type BoxError = Box<dyn std::error::Error>;
 

@@ -6,11 +6,12 @@
 //! ```
 //!
 //! The handler finds a `Principal` in the request's extensions. The example prints `curl` lines to
-//! paste into a second terminal. Nothing leaves this machine.
+//! paste into a second terminal. Port 0 takes any free one. Nothing leaves this machine.
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -19,11 +20,14 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
 use tower::{ServiceBuilder, service_fn};
 use tower_impersonate::testing::TestIssuer;
 use tower_impersonate::{
     Identity, ImpersonationLayer, Principal, audit, directory, policy, resolve,
 };
+
+type BoxError = Box<dyn Error + Send + Sync>;
 
 async fn hello(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let text = match request.extensions().get::<Principal>() {
@@ -34,40 +38,15 @@ async fn hello(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infa
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let port = match std::env::args().nth(2) {
-        Some(port) => port.parse()?,
-        None => 3001,
-    };
+async fn main() -> Result<(), BoxError> {
+    let port = port(std::env::args().skip(1))?;
     let issuer = TestIssuer::start().await;
-    let alice = Identity::new(issuer.name(), "alice-sub").with_groups(["customers"]);
-    let layer = ImpersonationLayer::builder()
-        .issuer(issuer.issuer().audiences(["hello"]).groups_claim("groups"))
-        .resolve(resolve::header("impersonate-user"))
-        .policy(policy::in_group("support"))
-        .directory(directory::memory([alice.enabled_account()]))
-        .audit(audit::jsonl(
-            std::env::temp_dir().join("hyper_server_audit.jsonl"),
-        ))
-        .build()?;
     let service = ServiceBuilder::new()
-        .layer(layer)
+        .layer(layer(&issuer)?)
         .service(service_fn(hello));
 
-    let listener =
-        tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
-    let carol = issuer
-        .token("carol-sub")
-        .audience("hello")
-        .groups(["support"])
-        .sign();
-    let address = listener.local_addr()?;
-    println!("# Carol");
-    println!("curl -i http://{address}/ -H 'authorization: Bearer {carol}'\n");
-    println!("# Carol, as Alice");
-    println!(
-        "curl -i http://{address}/ -H 'authorization: Bearer {carol}' -H 'impersonate-user: alice-sub'\n"
-    );
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+    print_what_to_try(&issuer, listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().await?;
         let service = TowerToHyperService::new(service.clone());
@@ -80,5 +59,42 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
                 eprintln!("connection ended: {error}");
             }
         });
+    }
+}
+
+fn layer(issuer: &TestIssuer) -> Result<ImpersonationLayer, BoxError> {
+    let alice = Identity::new(issuer.name(), "alice-sub").with_groups(["customers"]);
+    let layer = ImpersonationLayer::builder()
+        .issuer(issuer.issuer().audiences(["hello"]))
+        .resolve(resolve::header("impersonate-user"))
+        .policy(policy::in_group("support").and(policy::reason_required()))
+        .directory(directory::memory([alice.enabled_account()]))
+        .audit(audit::jsonl(
+            std::env::temp_dir().join("hyper_server_audit.jsonl"),
+        ))
+        .build()?;
+    Ok(layer)
+}
+
+fn port(mut arguments: impl Iterator<Item = String>) -> Result<u16, BoxError> {
+    match (arguments.next().as_deref(), arguments.next()) {
+        (None, _) => Ok(3001),
+        (Some("--port"), Some(port)) => Ok(port.parse()?),
+        _ => Err("usage: hyper_server [--port PORT]".into()),
+    }
+}
+
+fn print_what_to_try(issuer: &TestIssuer, address: SocketAddr) {
+    let carol = issuer
+        .token("carol-sub")
+        .audience("hello")
+        .groups(["support"])
+        .expires_in(Duration::from_secs(3600))
+        .sign();
+    let as_alice = " -H 'impersonate-user: alice-sub' -H 'impersonate-reason: ticket 4711'";
+    println!("The server listens on http://{address}. Paste into another terminal:\n");
+    for (what, headers) in [("Carol", ""), ("Carol, as Alice", as_alice)] {
+        println!("# {what}");
+        println!("curl -i http://{address}/ -H 'authorization: Bearer {carol}'{headers}\n");
     }
 }

@@ -1,4 +1,4 @@
-//! A tower layer for impersonation.
+#![doc = include_str!("manual/crate.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // No request may reach a panic.
 #![cfg_attr(
@@ -14,6 +14,7 @@ pub mod directory;
 pub mod extract;
 pub mod gate;
 pub mod identity;
+pub mod manual;
 pub mod middleware;
 pub mod policy;
 pub mod principal;

@@ -3,7 +3,8 @@
 //! The layer puts one [`Principal`] into the extensions of every request it lets through: the caller
 //! itself, or the target while somebody impersonates it. It cannot be made anywhere else, it cannot
 //! be changed, and nothing of the actor's (groups, scopes, attributes) is in it while impersonating:
-//! whoever wants to know about the actor asks [`Principal::impersonation`].
+//! whoever wants to know about the actor asks [`Principal::impersonation`]. Only who takes a role
+//! stays itself, with other groups.
 //!
 //! In optional mode a request without a credential has a principal, too, and
 //! [`Principal::is_anonymous`] tells; its issuer and subject are empty, which no token's can be.

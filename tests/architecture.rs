@@ -17,6 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["middleware"],
     &["extract"],
     &["testing"],
+    &["manual"],
 ];
 
 const MAX_CODE_LINES: usize = 400;

@@ -35,7 +35,11 @@ pub(crate) fn layer(
         ]))
         .map_principal(|principal: &Principal| CurrentUser {
             id: principal.subject().to_owned(),
-            name: principal.identity().username().unwrap_or("you").to_owned(),
+            name: principal
+                .identity()
+                .username()
+                .unwrap_or_default()
+                .to_owned(),
             groups: principal
                 .groups()
                 .map(|g| g.iter().map(str::to_owned).collect())
@@ -76,7 +80,7 @@ pub(crate) fn token(issuer: &TestIssuer, person: &Person) -> String {
     issuer
         .token(person.sub)
         .audience("shop")
-        .claim("username", person.name)
+        .username(person.name)
         .groups(person.groups.iter().copied())
         .expires_in(std::time::Duration::from_secs(3600))
         .sign()

@@ -7,13 +7,16 @@
 //!
 //! It starts an embedded issuer and a small shop whose handlers know nothing of impersonation
 //! (`shop.rs`), puts the layer around it (`desk.rs`), prints `curl` lines to paste into a second
-//! terminal, and shows the spans and the audit events as they happen. Nothing leaves this machine.
+//! terminal, and shows each event with the spans around it as it happens: who is the user, and who
+//! was really there. Port 0 takes any free one. Nothing leaves this machine.
 
 mod desk;
 mod shop;
 
 use std::error::Error;
+use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use axum::response::IntoResponse;
 use tower::ServiceBuilder;
@@ -23,7 +26,6 @@ use tower_impersonate::stamp::subscriber::StampLayer;
 use tower_impersonate::testing::TestIssuer;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::prelude::*;
 
 #[tokio::main]
@@ -48,8 +50,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn port(mut args: impl Iterator<Item = String>) -> Result<u16, Box<dyn Error>> {
-    match (args.next().as_deref(), args.next()) {
+fn port(mut arguments: impl Iterator<Item = String>) -> Result<u16, Box<dyn Error>> {
+    match (arguments.next().as_deref(), arguments.next()) {
         (None, _) => Ok(3000),
         (Some("--port"), Some(port)) => Ok(port.parse()?),
         _ => Err("usage: support_desk [--port PORT]".into()),
@@ -58,8 +60,10 @@ fn port(mut args: impl Iterator<Item = String>) -> Result<u16, Box<dyn Error>> {
 
 fn show_spans_and_events() {
     let fmt = tracing_subscriber::fmt::layer()
-        .with_target(true)
-        .with_span_events(FmtSpan::CLOSE)
+        .pretty()
+        .with_file(false)
+        .with_line_number(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     tracing_subscriber::registry()
         .with(
@@ -72,40 +76,37 @@ fn show_spans_and_events() {
         .init();
 }
 
-fn print_what_to_try(issuer: &TestIssuer, address: SocketAddr, audit: &std::path::Path) {
+fn print_what_to_try(issuer: &TestIssuer, address: SocketAddr, audit: &Path) {
     let [alice, bob, carol] = desk::people().map(|person| desk::token(issuer, &person));
+    let as_alice = " -H 'impersonate-user: alice-sub' -H 'impersonate-reason: ticket 4711'";
+    let without_reason = " -H 'impersonate-user: alice-sub'";
     println!("The shop listens on http://{address}. Paste into another terminal:\n");
-    let show = |what: &str, token: &str, headers: &str, path: &str| {
+    for (what, path, token, headers) in [
+        ("Alice sees her orders", "/orders", &alice, ""),
+        (
+            "Carol of the support team has none of her own",
+            "/orders",
+            &carol,
+            "",
+        ),
+        (
+            "Carol, as Alice, sees what Alice sees",
+            "/orders",
+            &carol,
+            as_alice,
+        ),
+        (
+            "and Alice's profile: Alice's groups, not Carol's",
+            "/me",
+            &carol,
+            as_alice,
+        ),
+        ("Bob has no such right: 403", "/orders", &bob, as_alice),
+        ("Carol must say why: 400", "/orders", &carol, without_reason),
+    ] {
         println!("# {what}");
         println!("curl -i http://{address}{path} -H 'authorization: Bearer {token}'{headers}\n");
-    };
-    let as_alice = " -H 'impersonate-user: alice-sub' -H 'impersonate-reason: ticket 4711'";
-    show("Alice sees her orders", &alice, "", "/orders");
-    show(
-        "Carol of the support team sees her own, of which there are none",
-        &carol,
-        "",
-        "/orders",
-    );
-    show(
-        "Carol, as Alice, sees what Alice sees",
-        &carol,
-        as_alice,
-        "/orders",
-    );
-    show(
-        "and her profile: Alice's groups, not Carol's",
-        &carol,
-        as_alice,
-        "/me",
-    );
-    show("Bob has no such right", &bob, as_alice, "/orders");
-    show(
-        "Carol must say why",
-        &carol,
-        " -H 'impersonate-user: alice-sub'",
-        "/orders",
-    );
-    println!("Who was really there is in {}:", audit.display());
+    }
+    println!("# Who was really there");
     println!("tail -f {}\n", audit.display());
 }

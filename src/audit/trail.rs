@@ -1,4 +1,5 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -139,7 +140,7 @@ impl Open {
             return;
         }
         let time = self.clock.now();
-        self.sink.complete(Completion {
+        let done = Completion {
             record: Arc::clone(&self.record),
             id: EventId::new(time),
             time,
@@ -149,7 +150,12 @@ impl Open {
                 status: self.status,
                 duration: self.clock.monotonic().saturating_sub(self.begun),
             },
-        });
+        };
+        // Nobody around here catches it: a panic would end a connection, or the process while
+        // another one unwinds.
+        if catch_unwind(AssertUnwindSafe(|| self.sink.complete(done))).is_err() {
+            tracing::error!(target: "impersonation::audit", "a sink panicked at a completion");
+        }
     }
 
     /// The request ended as its status says.
@@ -163,10 +169,9 @@ impl Open {
             Outcome::Success
         });
     }
-}
 
-impl Drop for Open {
-    fn drop(&mut self) {
+    /// The request is dropped. Nothing happens where it has ended before.
+    pub fn abandon(&mut self) {
         // A handler that panics did not lose its client.
         let outcome = if std::thread::panicking() {
             Outcome::Failure
@@ -174,6 +179,12 @@ impl Drop for Open {
             Outcome::Aborted
         };
         self.end(outcome);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.abandon();
     }
 }
 

@@ -31,7 +31,16 @@
 //! }
 //!
 //! let app: Router = Router::new().route("/me", get(me)).route("/password", post(change_password));
-//! # let _ = app;
+//!
+//! // The layer was forgotten: that is no request without impersonation.
+//! # use tower::ServiceExt;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn check(app: Router) -> Result<(), http::Error> {
+//! let request = http::Request::get("/me").body(axum::body::Body::empty())?;
+//! assert_eq!(app.oneshot(request).await.unwrap().status(), 500);
+//! # Ok(())
+//! # }
+//! # check(app).unwrap();
 //! ```
 
 mod rejection;

@@ -95,10 +95,8 @@ where
                 mut body,
                 watched: Some(watched),
             } => {
-                let polled = {
-                    let _entered = watched.session.enter();
-                    ready!(body.as_mut().poll_frame(cx)).map(|frame| frame.map_err(Into::into))
-                };
+                let polled = watched.session.run(|| body.as_mut().poll_frame(cx));
+                let polled = ready!(polled).map(|frame| frame.map_err(Into::into));
                 watched.saw(polled.as_ref(), body.is_end_stream());
                 Poll::Ready(polled)
             }

@@ -128,6 +128,9 @@ impl Builder {
     }
 
     /// Where the token stands, in place of the `Authorization` header.
+    ///
+    /// While somebody impersonates, the layer takes `Authorization` off the request; a token that
+    /// stands elsewhere it does not know, and handlers can still read it.
     pub fn extract_token(mut self, extract: impl ExtractToken + 'static) -> Self {
         self.extract = Arc::new(extract);
         self

@@ -1,8 +1,10 @@
 use std::fmt;
 use std::future::Future;
+use std::panic::catch_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -60,6 +62,14 @@ struct Deadline {
     sleep: Pin<Box<Sleep>>,
 }
 
+impl Deadline {
+    /// `None` outside a tokio runtime with a timer, where tokio panics.
+    fn start(step: u32, after: Duration) -> Option<Self> {
+        let sleep = catch_unwind(|| Box::pin(tokio::time::sleep(after))).ok()?;
+        Some(Self { step, sleep })
+    }
+}
+
 impl<S, B> Deciding<S, B> {
     pub(super) fn new(pipeline: Pipeline, service: S, parts: Parts, body: B) -> Self {
         Self {
@@ -80,14 +90,17 @@ impl<S, B> Deciding<S, B> {
             let Some(step) = self.pipeline.bounded_step() else {
                 return Poll::Pending;
             };
-            let deadline = match &mut self.deadline {
-                Some(deadline) if deadline.step == step => deadline,
-                deadline => {
-                    let sleep = Box::pin(tokio::time::sleep(config.deadline));
-                    deadline.insert(Deadline { step, sleep })
-                }
-            };
-            ready!(deadline.sleep.as_mut().poll(cx));
+            if self
+                .deadline
+                .as_ref()
+                .is_none_or(|deadline| deadline.step != step)
+            {
+                self.deadline = Deadline::start(step, config.deadline);
+            }
+            // Without a timer nothing may be waited for.
+            if let Some(deadline) = &mut self.deadline {
+                ready!(deadline.sleep.as_mut().poll(cx));
+            }
             self.pipeline.give_up();
         }
     }
@@ -192,9 +205,9 @@ where
                     session,
                     method,
                 } => {
-                    let polled = {
-                        let _entered = session.as_deref().map(Session::enter);
-                        future.poll(cx)
+                    let polled = match session {
+                        Some(session) => session.run(|| future.poll(cx)),
+                        None => future.poll(cx),
                     };
                     return match ready!(polled) {
                         Ok(response) => {

@@ -32,7 +32,8 @@ impl ImpersonationLayer {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] names the issuers whose keys could not be had; the others' are there.
+    /// [`ConnectError`] names the first issuer, in the order of the configuration, whose keys could not
+    /// be had; those of the others may be there.
     pub async fn connect(&self) -> Result<(), ConnectError> {
         self.config.authenticator.connect().await
     }

@@ -1,3 +1,5 @@
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use http::StatusCode;
 use tracing::Span;
 use tracing::span;
@@ -36,6 +38,19 @@ impl Session {
         (self.span.enter(), self.stamp.enter())
     }
 
+    /// Runs a step of the handler or its body under the span and the stamp. A panic goes on, and is a
+    /// failure whoever catches it.
+    pub(super) fn run<T>(&mut self, step: impl FnOnce() -> T) -> T {
+        let caught = {
+            let _entered = self.enter();
+            catch_unwind(AssertUnwindSafe(step))
+        };
+        caught.unwrap_or_else(|panic| {
+            self.fail();
+            resume_unwind(panic)
+        })
+    }
+
     /// Stamps the span that is open around the layer.
     pub(super) fn stamp_outer(&self) {
         self.stamp.record_on(&Span::current());
@@ -59,6 +74,14 @@ impl Session {
     pub(super) fn fail(&mut self) {
         let _entered = self.span.enter();
         self.open.end(Outcome::Failure);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // The sink is called inside the span, also where the client left.
+        let _entered = self.span.enter();
+        self.open.abandon();
     }
 }
 

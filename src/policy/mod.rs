@@ -32,6 +32,8 @@ mod combine;
 mod decide;
 mod rules;
 mod ruling;
+#[cfg(test)]
+mod tests;
 
 pub use self::attempt::Attempt;
 pub use self::combine::{Rule, not};

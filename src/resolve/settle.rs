@@ -101,11 +101,9 @@ pub(crate) fn finish(
         return Err(ResolveError::forbidden("untrusted_act"));
     }
     let strategy = found.as_ref().map(|found| found.ask.strategy());
-    // The claim that was read may be another one.
-    let by_claim = match strategy {
-        Some(Strategy::Claim) => claims.trusts_claim(IMPERSONATING),
-        strategy => strategy == Some(Strategy::Custom),
-    };
+    // The claim that was read may be another one, and an application may read it itself.
+    let by_claim = matches!(strategy, Some(Strategy::Claim | Strategy::Custom))
+        && claims.trusts_claim(IMPERSONATING);
     if claims.get(IMPERSONATING).is_some() && !by_claim {
         return Err(ResolveError::forbidden("untrusted_claim"));
     }

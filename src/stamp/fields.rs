@@ -1,7 +1,7 @@
 //! The names of the fields, as they stand on spans, in logs and in audit events.
 //!
-//! They are always these; presets for other vocabularies add names and take none away. Whoever
-//! declares one of them on a span of their own uses these constants' text.
+//! They are always these. Whoever declares one of them on a span of their own uses these constants'
+//! text.
 //!
 //! `user.id` means the principal here, as in OpenTelemetry. The Elastic Common Schema means the
 //! requester by the same name: search for `impersonation.actor.sub` to be certain.

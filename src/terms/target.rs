@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use crate::identity::IdentityKey;
@@ -10,13 +11,23 @@ pub struct TargetRef {
 }
 
 /// What a [`TargetRef`] names somebody by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Who {
     /// The `sub` at the issuer: always the same person.
     Subject(Arc<str>),
     /// A name for look-up, such as a username or an e-mail address: whoever bears it today.
     Name(Arc<str>),
+}
+
+// By hand: a name may be an e-mail address.
+impl fmt::Debug for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subject(subject) => f.debug_tuple("Subject").field(subject).finish(),
+            Self::Name(_) => f.write_str("Name(..)"),
+        }
+    }
 }
 
 impl TargetRef {

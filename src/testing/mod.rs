@@ -32,6 +32,9 @@
 //! # }
 //! ```
 
+// Where a test could not go on, a helper may panic.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod clock;
 mod issuer;
 mod keys;
@@ -49,3 +52,6 @@ pub const AUDIENCE: &str = "test-api";
 
 /// The app client that test tokens are issued to.
 pub const CLIENT_ID: &str = "test-client";
+
+#[cfg(test)]
+mod tests;

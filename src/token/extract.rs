@@ -74,7 +74,6 @@ pub enum Extraction<'r> {
 /// # Ok::<(), http::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
 pub struct BearerHeader;
 
 impl ExtractToken for BearerHeader {

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use crate::answer::Answer;
@@ -49,8 +50,15 @@ impl AuditSink for FanOut {
     }
 
     fn complete(&self, done: Completion) {
+        let each = |sink: &Arc<dyn AuditSink>| sink.complete(done.clone());
+        let mut panic = None;
         for sink in &self.sinks {
-            sink.complete(done.clone());
+            panic = catch_unwind(AssertUnwindSafe(|| each(sink)))
+                .err()
+                .or(panic);
+        }
+        if let Some(panic) = panic {
+            resume_unwind(panic);
         }
     }
 

@@ -1,5 +1,5 @@
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -49,11 +49,11 @@ impl JsonLines {
         line.push(b'\n');
 
         let mut state = self.state();
+        if state.file.is_none() {
+            self.open(&mut state)?;
+        }
         if state.torn {
             line.insert(0, b'\n');
-        }
-        if state.file.is_none() {
-            state.file = Some(self.open()?);
         }
         let Some(file) = &mut state.file else {
             return Err(io::ErrorKind::NotFound.into());
@@ -67,12 +67,29 @@ impl JsonLines {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self) -> io::Result<File> {
+    fn open(&self, state: &mut State) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&self.path)
+        let file = options.open(&self.path)?;
+        // What stopped an earlier process may have stopped it in the middle of a line.
+        state.torn |= file.metadata()?.is_file() && !self.ends_with_a_line();
+        state.file = Some(file);
+        Ok(())
+    }
+
+    /// A file that cannot be read may end anyhow.
+    fn ends_with_a_line(&self) -> bool {
+        let last = |mut file: File| -> io::Result<bool> {
+            let mut last = [b'\n'];
+            if file.seek(SeekFrom::End(0))? > 0 {
+                file.seek(SeekFrom::End(-1))?;
+                file.read_exact(&mut last)?;
+            }
+            Ok(last == [b'\n'])
+        };
+        File::open(&self.path).and_then(last).unwrap_or(false)
     }
 }
 
@@ -92,12 +109,10 @@ impl AuditSink for JsonLines {
     }
 
     fn check(&self) -> Result<(), AuditError> {
-        let file = self.open().map_err(|error| {
+        self.open(&mut self.state()).map_err(|error| {
             let path = self.path.display();
             AuditError::new(io::Error::new(error.kind(), format!("{path}: {error}")))
-        })?;
-        self.state().file = Some(file);
-        Ok(())
+        })
     }
 }
 

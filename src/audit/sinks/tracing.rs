@@ -1,6 +1,7 @@
 use std::fmt::{self, Write};
 
-use ::tracing::{Level, error, event};
+use ::tracing::subscriber::NoSubscriber;
+use ::tracing::{Level, dispatcher, error, event};
 
 use super::is_hidden;
 use crate::answer::Answer;
@@ -18,7 +19,7 @@ pub fn tracing() -> TracingSink {
     TracingSink { _private: () }
 }
 
-/// The sink made by [`tracing`].
+/// The sink made by [`tracing()`].
 #[derive(Debug, Clone)]
 #[must_use = "a sink does nothing until it is given to the builder"]
 pub struct TracingSink {
@@ -83,7 +84,9 @@ fn emit(event: &Event<'_>) -> Result<(), AuditError> {
         EventName::Denied => ::tracing::enabled!(target: "impersonation.audit", Level::WARN),
         _ => ::tracing::enabled!(target: "impersonation.audit", Level::INFO),
     };
-    if !taken {
+    // A call site that every subscriber wants counts as enabled on a thread that has none.
+    let somebody = dispatcher::get_default(|current| !current.is::<NoSubscriber>());
+    if !taken || !somebody {
         return Err(AuditError::new(
             "no tracing subscriber takes the target impersonation.audit",
         ));

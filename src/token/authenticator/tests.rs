@@ -7,7 +7,7 @@ use crate::identity::{Affiliation, IdentityKey, Kind};
 use crate::token::algorithm::Algorithm;
 use crate::token::cache::CacheLimits;
 use crate::token::fixture::{
-    self, ISS, NOW, Signer, StoppedClock, at_once, claims, claims_with, kind, now,
+    ISS, NOW, Signer, StoppedClock, at_once, claims, claims_with, kind, now,
 };
 use crate::token::issuer::{Issuer, IssuerErrorKind};
 use crate::token::keys::StaticKeys;
@@ -632,7 +632,6 @@ fn facts_are_found_by_the_canonical_name() {
     assert!(facts.gives_groups() && facts.trusts_act());
     assert_eq!(facts.tenant(), Some(ISS));
     assert!(authenticator.issuer_facts("https://elsewhere").is_none());
-    let _ = fixture::set(&[]);
 }
 
 fn _send_and_sync(authenticator: Authenticator) -> impl Send + Sync + Clone {

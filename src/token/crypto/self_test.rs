@@ -8,14 +8,20 @@ use crate::token::crypto::{Curve, PublicKey, VerifyingKey};
 
 /// Whether the backend accepts three published signatures and refuses each with one bit changed.
 pub(crate) fn self_test() -> bool {
-    let known = [
+    known()
+        .into_iter()
+        .all(|(algorithm, key, input, signature)| {
+            key.is_some_and(|key| answers(algorithm, &key, input, signature))
+        })
+}
+
+/// Algorithm, key, signed text, signature.
+pub(super) fn known() -> [(Algorithm, Option<PublicKey>, &'static str, &'static str); 3] {
+    [
         (Algorithm::RS256, rsa(), INPUT_RS256, SIGNATURE_RS256),
         (Algorithm::ES256, p256(), INPUT_ES256, SIGNATURE_ES256),
         (Algorithm::EdDSA, ed25519(), INPUT_EDDSA, SIGNATURE_EDDSA),
-    ];
-    known.into_iter().all(|(algorithm, key, input, signature)| {
-        key.is_some_and(|key| answers(algorithm, &key, input, signature))
-    })
+    ]
 }
 
 fn answers(algorithm: Algorithm, key: &PublicKey, input: &str, signature: &str) -> bool {
@@ -42,7 +48,7 @@ pub(super) fn ed25519() -> Option<PublicKey> {
     PublicKey::ed25519(&bytes(ED25519_X)).ok()
 }
 
-fn bytes(text: &str) -> Vec<u8> {
+pub(super) fn bytes(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).unwrap_or_default()
 }
 

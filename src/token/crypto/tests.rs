@@ -52,6 +52,13 @@ fn pem_blocks() {
 #[cfg(all(feature = "aws_lc_rs", feature = "rust_crypto"))]
 #[test]
 fn both_backends_agree_when_both_are_compiled() {
+    for (algorithm, key, input, signature) in self_test::known() {
+        let key = rust_crypto::VerifyingKey::new(algorithm, &key.expect("a known key"));
+        let verified = key
+            .expect("usable")
+            .verify(input.as_bytes(), &self_test::bytes(signature));
+        assert_eq!(verified, Ok(()), "{algorithm}");
+    }
     let message = b"message";
     for key in [self_test::rsa(), self_test::p256(), self_test::ed25519()] {
         let key = key.expect("a known key");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Uri;
 
 use crate::token::algorithm::Algorithm;
+use crate::token::issuer::cognito;
 use crate::token::issuer::{
     Accepts, Issuer, IssuerError, IssuerErrorKind, IssuerFacts, Kind, Profile, Shape, SingleKey,
     Tenant, TenantSetting, Types,
@@ -30,7 +31,7 @@ impl Issuer {
     /// The canonical name.
     pub(super) fn name(&self) -> String {
         match &self.kind {
-            Kind::Cognito { region, pool } => cognito_names(region, pool).swap_remove(0),
+            Kind::Cognito { region, pool } => cognito::names(region, pool).swap_remove(0),
             Kind::Oidc { url } => url.clone(),
             Kind::Jwks { issuer } | Kind::Static { issuer, .. } => issuer.clone(),
         }
@@ -41,7 +42,7 @@ impl Issuer {
         let wrong = |kind, reason| IssuerError::new(&name, kind, reason);
         self.check(&wrong)?;
         let names = match &self.kind {
-            Kind::Cognito { region, pool } => cognito_names(region, pool),
+            Kind::Cognito { region, pool } => cognito::names(region, pool),
             _ => vec![name.clone()],
         };
         let rules = self.key_rules();
@@ -60,7 +61,7 @@ impl Issuer {
     ) -> Result<(), IssuerError> {
         let cognito = matches!(self.kind, Kind::Cognito { .. });
         if let Kind::Cognito { region, pool } = &self.kind {
-            if !acceptable_region(region) || !acceptable_pool(pool) {
+            if !cognito::is_pool(region, pool) {
                 return Err(wrong(IssuerErrorKind::Name, "not a region and a pool ID"));
             }
         }
@@ -171,11 +172,12 @@ impl Issuer {
         let (shape, default_groups) = match (&self.kind, self.types) {
             (Kind::Cognito { .. }, Types::WithIdTokens) => (
                 Shape::Cognito(Accepts::AccessAndIdTokens),
-                Some(COGNITO_GROUPS),
+                Some(cognito::GROUPS_CLAIM),
             ),
-            (Kind::Cognito { .. }, _) => {
-                (Shape::Cognito(Accepts::AccessTokens), Some(COGNITO_GROUPS))
-            }
+            (Kind::Cognito { .. }, _) => (
+                Shape::Cognito(Accepts::AccessTokens),
+                Some(cognito::GROUPS_CLAIM),
+            ),
             (_, Types::AtJwt) => (Shape::AtJwt, None),
             _ => (Shape::Generic, None),
         };
@@ -218,32 +220,9 @@ fn boxed(texts: Vec<String>) -> Vec<Box<str>> {
     texts.into_iter().map(Into::into).collect()
 }
 
-/// The original form first: it is the canonical one.
-fn cognito_names(region: &str, pool: &str) -> Vec<String> {
-    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-    ["cognito-idp", "issuer-cognito-idp"]
-        .map(|host| format!("https://{host}.{region}.amazonaws.com{suffix}/{pool}"))
-        .into()
-}
-
-fn acceptable_region(region: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=32).contains(&region.len()) && region.bytes().all(allowed)
-}
-
-fn acceptable_pool(pool: &str) -> bool {
-    pool.split_once('_').is_some_and(|(region, id)| {
-        let id_length = (1..=64).contains(&id.len());
-        acceptable_region(region)
-            && id_length
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
-}
-
 fn acceptable_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-const COGNITO_GROUPS: &str = "cognito:groups";
 const MAX_LEEWAY: Duration = Duration::from_secs(300);
 const MAX_NAME: usize = 512;

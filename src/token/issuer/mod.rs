@@ -1,6 +1,7 @@
 //! Issuers as the configuration describes them.
 
 mod build;
+mod cognito;
 mod error;
 mod facts;
 mod profile;

@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod flight;
+mod refresh;
 mod remote;
 mod rules;
 mod set;

@@ -11,6 +11,7 @@ use crate::token::error::{TokenError, TokenErrorKind};
 use crate::token::fetch::{FetchKeys, FetchLimits};
 use crate::token::keys::endpoint::Loaded;
 use crate::token::keys::flight::Flight;
+use crate::token::keys::refresh::{Attempt, COOL_DOWN, Refresh};
 use crate::token::keys::{
     Connecting, Endpoint, Fallback, Key, KeyRules, KeySet, Lookup, RefreshError, Waiting,
 };
@@ -39,18 +40,6 @@ pub(crate) struct RemoteParts {
     pub(crate) limits: FetchLimits,
     pub(crate) fetch: Arc<dyn FetchKeys>,
     pub(crate) clock: Arc<dyn Clock>,
-}
-
-#[derive(Default)]
-struct Refresh {
-    /// Dropped when the fetch that is under way ends: that wakes those who wait.
-    flight: Option<watch::Sender<()>>,
-    last: Option<Attempt>,
-}
-
-struct Attempt {
-    ended: Duration,
-    failure: Option<Arc<RefreshError>>,
 }
 
 impl Remote {
@@ -210,32 +199,6 @@ impl Remote {
     }
 }
 
-impl Refresh {
-    /// While it is too early for another attempt: what to answer to an unknown key.
-    fn cooling(&self, now: Duration) -> Option<TokenError> {
-        let last = self.last.as_ref()?;
-        (now.saturating_sub(last.ended) < COOL_DOWN).then(|| last.judge(now))
-    }
-
-    fn judge(&self, now: Duration) -> Option<TokenError> {
-        self.last.as_ref().map(|last| last.judge(now))
-    }
-}
-
-impl Attempt {
-    fn judge(&self, now: Duration) -> TokenError {
-        match &self.failure {
-            None => TokenErrorKind::UnknownKey.into(),
-            Some(failure) => {
-                let since = now.saturating_sub(self.ended);
-                let source: Arc<dyn std::error::Error + Send + Sync> =
-                    Arc::<RefreshError>::clone(failure);
-                TokenError::keys_unavailable(COOL_DOWN.saturating_sub(since), Some(source))
-            }
-        }
-    }
-}
-
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Remote")
@@ -249,8 +212,6 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Between two attempts.
-pub(super) const COOL_DOWN: Duration = Duration::from_secs(10);
 pub(super) const MAX_WAITERS: usize = 1024;
 /// Until a renewal is due, where the server does not say.
 pub(super) const DEFAULT_AGE: Duration = Duration::from_secs(15 * 60);

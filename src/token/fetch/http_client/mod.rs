@@ -102,28 +102,4 @@ impl fmt::Debug for HttpClient {
 }
 
 #[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn a50_reads_max_age() {
-        for (header, expected) in [
-            ("max-age=60", Some(60)),
-            ("public, Max-Age = \"3600\"", Some(3600)),
-            ("s-maxage=5, max-age=0", Some(0)),
-            ("no-store", None),
-            ("max-age=-1", None),
-            ("max-age=99999999999999999999", None),
-        ] {
-            let headers = HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static(header))]);
-            assert_eq!(
-                max_age(&headers).map(|age| age.as_secs()),
-                expected,
-                "{header}"
-            );
-        }
-        assert_eq!(max_age(&HeaderMap::new()), None);
-    }
-}
+mod tests;

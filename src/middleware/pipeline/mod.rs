@@ -1,0 +1,191 @@
+//! A request's way from its credential to its principal.
+
+mod fault;
+mod steps;
+mod verdict;
+
+use std::future::Future;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::request::Parts;
+use tracing::Span;
+
+use crate::answer::Answer;
+use crate::audit::{AuditError, Recorded};
+use crate::gate::Refusal;
+use crate::middleware::config::Config;
+use crate::middleware::pipeline::fault::Fault;
+use crate::middleware::pipeline::steps::recorded;
+use crate::middleware::session::Session;
+use crate::policy::Permit;
+use crate::rejection::Rejection;
+use crate::resolve::{Requested, Resolution};
+use crate::time::Timestamp;
+use crate::token::{Claims, TokenError, Verified};
+
+pub(super) use self::verdict::Verdict;
+
+/// A request's way from its credential to its principal.
+///
+/// The steps stand here once, in order; [`Pipeline::advance`] goes on until something has to be
+/// waited for, and is called again when it is there.
+pub(super) struct Pipeline {
+    now: Timestamp,
+    /// Counts the steps, so that each that waits has its own deadline.
+    step: u32,
+    stage: Stage,
+}
+
+enum Stage {
+    Start,
+    Verifying(Answer<Result<Verified<Claims>, TokenError>>),
+    Resolving {
+        claims: Verified<Claims>,
+        found: Option<Requested>,
+        next: usize,
+        answer: Answer<Resolution>,
+    },
+    Deciding {
+        span: Span,
+        answer: Answer<Result<Permit, Refusal>>,
+    },
+    Recording {
+        session: Box<Session>,
+        answer: Answer<Result<Recorded, AuditError>>,
+    },
+    Refusing {
+        rejection: Rejection,
+        answer: Answer<Result<(), AuditError>>,
+    },
+    Ended(Option<Verdict>),
+}
+
+/// The next stage, or an end.
+type Next = Result<Stage, Verdict>;
+
+impl Pipeline {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            step: 0,
+            stage: Stage::Start,
+        }
+    }
+
+    /// Goes on as far as it can. Without a context it does not wait: it says pending instead.
+    ///
+    /// A panic in a plug-in ends the request, not the connection it came over.
+    pub(super) fn advance(
+        &mut self,
+        config: &Config,
+        parts: &Parts,
+        cx: Option<&mut Context<'_>>,
+    ) -> Poll<Verdict> {
+        catch_unwind(AssertUnwindSafe(|| self.run(config, parts, cx)))
+            .unwrap_or_else(|_| Poll::Ready(Verdict::unavailable(Fault::Panic)))
+    }
+
+    /// The step that is waited for and must not take longer than the deadline. Keys are not one: they
+    /// have a deadline of their own.
+    pub(super) fn bounded_step(&self) -> Option<u32> {
+        match self.stage {
+            Stage::Verifying(_) => None,
+            _ => Some(self.step),
+        }
+    }
+
+    /// The deadline of the step has passed.
+    pub(super) fn give_up(&mut self) {
+        if let Stage::Recording { session, .. } = &mut self.stage {
+            session.fail();
+        }
+        self.stage = Stage::Ended(Some(Verdict::unavailable(Fault::Deadline)));
+    }
+
+    fn run(
+        &mut self,
+        config: &Config,
+        parts: &Parts,
+        mut cx: Option<&mut Context<'_>>,
+    ) -> Poll<Verdict> {
+        loop {
+            let stage = mem::replace(&mut self.stage, Stage::Ended(None));
+            let next = match stage {
+                Stage::Start => self.start(config, parts),
+                Stage::Verifying(mut answer) => match ready(&mut answer, &mut cx) {
+                    Poll::Ready(verified) => self.verified(config, parts, verified),
+                    Poll::Pending => return self.stay(Stage::Verifying(answer)),
+                },
+                Stage::Resolving {
+                    claims,
+                    found,
+                    next,
+                    mut answer,
+                } => match ready(&mut answer, &mut cx) {
+                    Poll::Ready(said) => self.resolved(config, parts, claims, found, next, said),
+                    Poll::Pending => {
+                        return self.stay(Stage::Resolving {
+                            claims,
+                            found,
+                            next,
+                            answer,
+                        });
+                    }
+                },
+                Stage::Deciding { span, mut answer } => {
+                    let polled = span.in_scope(|| ready(&mut answer, &mut cx));
+                    match polled {
+                        Poll::Ready(admitted) => self.decided(config, parts, span, admitted),
+                        Poll::Pending => return self.stay(Stage::Deciding { span, answer }),
+                    }
+                }
+                Stage::Recording {
+                    session,
+                    mut answer,
+                } => {
+                    let polled = {
+                        let _entered = session.enter();
+                        ready(&mut answer, &mut cx)
+                    };
+                    match polled {
+                        Poll::Ready(written) => recorded(session, written),
+                        Poll::Pending => return self.stay(Stage::Recording { session, answer }),
+                    }
+                }
+                Stage::Refusing {
+                    rejection,
+                    mut answer,
+                } => match ready(&mut answer, &mut cx) {
+                    Poll::Ready(Ok(())) => Err(rejection.into()),
+                    Poll::Ready(Err(error)) => Err(Verdict::unavailable(error)),
+                    Poll::Pending => return self.stay(Stage::Refusing { rejection, answer }),
+                },
+                Stage::Ended(verdict) => {
+                    Err(verdict.unwrap_or_else(|| Verdict::unavailable(Fault::Panic)))
+                }
+            };
+            match next {
+                Ok(stage) => {
+                    self.stage = stage;
+                    self.step += 1;
+                }
+                Err(verdict) => return Poll::Ready(verdict),
+            }
+        }
+    }
+
+    fn stay(&mut self, stage: Stage) -> Poll<Verdict> {
+        self.stage = stage;
+        Poll::Pending
+    }
+}
+
+fn ready<T>(answer: &mut Answer<T>, cx: &mut Option<&mut Context<'_>>) -> Poll<T> {
+    match cx {
+        Some(cx) => Pin::new(answer).poll(cx),
+        None => answer.take_now().map_or(Poll::Pending, Poll::Ready),
+    }
+}

@@ -1,0 +1,279 @@
+//! The steps of the pipeline, in the order in which a request takes them.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, header};
+use tracing::Span;
+
+use crate::answer::Answer;
+use crate::audit::{AuditError, Recorded};
+use crate::gate::Refusal;
+use crate::middleware::config::{Config, Decision, Preflight, WithoutCredential};
+use crate::middleware::pipeline::fault::DeniedBy;
+use crate::middleware::pipeline::verdict::{Passage, Verdict};
+use crate::middleware::pipeline::{Next, Pipeline, Stage};
+use crate::middleware::session::Session;
+use crate::policy::{Demand, Denial, Permit, Refused};
+use crate::principal::Principal;
+use crate::rejection::{Rejection, RejectionKind};
+use crate::resolve::{
+    Asked, Requested, Resolution, Resolve, ResolveError, ResolveErrorKind, finish, inspect, sender,
+    settle,
+};
+use crate::stamp;
+use crate::terms::Mode;
+use crate::token::{Claims, Extraction, TokenError, TokenErrorKind, Verified};
+
+impl Pipeline {
+    pub(super) fn start(&self, config: &Config, parts: &Parts) -> Next {
+        if parts.extensions.get::<Principal>().is_some() {
+            return Err(RejectionKind::LayerAppliedTwice.into());
+        }
+        match config.extract.extract(parts) {
+            Extraction::Found(token) => {
+                let answer = config.authenticator.authenticate(token.expose(), self.now);
+                Ok(Stage::Verifying(answer))
+            }
+            Extraction::Malformed => Err(RejectionKind::MalformedCredential.into()),
+            Extraction::OtherScheme => Err(RejectionKind::OtherScheme.into()),
+            Extraction::Absent => Err(without_credential(config, parts)),
+        }
+    }
+
+    pub(super) fn verified(
+        &self,
+        config: &Config,
+        parts: &Parts,
+        verified: Result<Verified<Claims>, TokenError>,
+    ) -> Next {
+        let claims = verified.map_err(|error| match error.kind() {
+            TokenErrorKind::KeysUnavailable => {
+                let after = error.retry_after();
+                Rejection::because(RejectionKind::KeysUnavailable, error).retry_after(after)
+            }
+            _ => Rejection::because(RejectionKind::InvalidToken, error),
+        })?;
+        let sound = inspect(&claims).and_then(|()| config.own_headers.check(&parts.headers));
+        match sound {
+            Ok(()) => self.ask_from(0, config, parts, claims, None),
+            Err(error) => self.fail(config, parts, &claims, error),
+        }
+    }
+
+    /// Asks the strategies, beginning with the one at `index`.
+    fn ask_from(
+        &self,
+        index: usize,
+        config: &Config,
+        parts: &Parts,
+        claims: Verified<Claims>,
+        found: Option<Requested>,
+    ) -> Next {
+        let due =
+            |strategy: &&Arc<dyn Resolve>| found.is_none() || strategy.asked() == Asked::Always;
+        match config.strategies.iter().skip(index).find(due) {
+            Some(strategy) => {
+                let skipped = config
+                    .strategies
+                    .iter()
+                    .skip(index)
+                    .take_while(|s| !due(s))
+                    .count();
+                let answer = strategy.resolve(&claims, parts);
+                Ok(Stage::Resolving {
+                    claims,
+                    found,
+                    next: index + skipped + 1,
+                    answer,
+                })
+            }
+            None => self.settled(config, parts, claims, found),
+        }
+    }
+
+    pub(super) fn resolved(
+        &self,
+        config: &Config,
+        parts: &Parts,
+        claims: Verified<Claims>,
+        found: Option<Requested>,
+        next: usize,
+        said: Resolution,
+    ) -> Next {
+        match settle(found, said) {
+            Ok(found) => self.ask_from(next, config, parts, claims, found),
+            Err(error) => self.fail(config, parts, &claims, error),
+        }
+    }
+
+    /// Every strategy was asked.
+    fn settled(
+        &self,
+        config: &Config,
+        parts: &Parts,
+        claims: Verified<Claims>,
+        found: Option<Requested>,
+    ) -> Next {
+        let own = &config.own_headers;
+        match finish(found, &claims, &parts.headers, own, config.max_reason) {
+            Ok(Some(requested)) => Ok(self.decide(config, requested)),
+            Ok(None) => {
+                stamp::record_user(claims.identity().subject());
+                Err(Verdict::Pass(Passage::of(Principal::caller(claims))))
+            }
+            Err(error) => self.fail(config, parts, &claims, error),
+        }
+    }
+
+    /// A token of which the signature is good, and a request that makes no sense beside it.
+    fn fail(
+        &self,
+        config: &Config,
+        parts: &Parts,
+        claims: &Verified<Claims>,
+        error: ResolveError,
+    ) -> Next {
+        let kind = match error.kind() {
+            ResolveErrorKind::Token => RejectionKind::InvalidToken,
+            ResolveErrorKind::Request => RejectionKind::MalformedImpersonation,
+            ResolveErrorKind::Nested => RejectionKind::Nested,
+            ResolveErrorKind::Forbidden => RejectionKind::Forbidden,
+            ResolveErrorKind::Unavailable => return Err(Verdict::unavailable(error)),
+        };
+        let refused = Refused::unasked(sender(claims), error.detail());
+        stamp::record_user(refused.actor.subject());
+        Ok(self.refuse(config, parts, &refused, Rejection::because(kind, error)))
+    }
+
+    fn decide(&self, config: &Config, requested: Requested) -> Stage {
+        let Some(Decision { gate, .. }) = &config.decision else {
+            return Stage::Ended(Some(RejectionKind::Forbidden.into()));
+        };
+        let Requested { actor, ask } = requested;
+        let span = stamp::open_span(actor.key(), ask.strategy());
+        let answer = span.in_scope(|| gate.admit(actor, ask, self.now));
+        Stage::Deciding { span, answer }
+    }
+
+    pub(super) fn decided(
+        &self,
+        config: &Config,
+        parts: &Parts,
+        span: Span,
+        admitted: Result<Permit, Refusal>,
+    ) -> Next {
+        let permit = match admitted {
+            Ok(permit) => permit,
+            Err(Refusal::Unavailable(error)) => return Err(Verdict::unavailable(error)),
+            Err(Refusal::Denied(refused)) => {
+                let kind = kind_of(&refused.denial);
+                return Ok(self.deny(config, parts, &span, &refused, kind));
+            }
+        };
+        let beyond = if permit.mode() == Mode::ReadOnly && !(config.reads)(parts) {
+            Some(("read_only", RejectionKind::ReadOnly))
+        } else {
+            asks_for_upgrade(parts).then_some(("upgrade", RejectionKind::Upgrade))
+        };
+        if let Some((rule, kind)) = beyond {
+            return Ok(self.deny(config, parts, &span, &permit.refuse(rule), kind));
+        }
+        let Some(Decision { trail, .. }) = &config.decision else {
+            return Err(RejectionKind::Forbidden.into());
+        };
+        let session = Session::begin(trail, permit, span, self.now);
+        let answer = {
+            let _entered = session.enter();
+            session.open.write(parts)
+        };
+        Ok(Stage::Recording { session, answer })
+    }
+
+    fn deny(
+        &self,
+        config: &Config,
+        parts: &Parts,
+        span: &Span,
+        refused: &Refused,
+        kind: RejectionKind,
+    ) -> Stage {
+        if let Some(target) = &refused.target {
+            span.record(stamp::fields::TARGET_SUB, target.subject());
+            span.record(stamp::fields::TARGET_ISS, target.issuer());
+        }
+        stamp::record_user(refused.actor.subject());
+        let rejection = Rejection::because(kind, DeniedBy(refused.denial.rule.to_string()));
+        span.in_scope(|| self.refuse(config, parts, refused, rejection))
+    }
+
+    fn refuse(
+        &self,
+        config: &Config,
+        parts: &Parts,
+        refused: &Refused,
+        rejection: Rejection,
+    ) -> Stage {
+        let answer = match &config.decision {
+            Some(Decision { trail, .. }) => trail.denied(refused, parts, self.now),
+            None => Answer::now(Ok(())),
+        };
+        Stage::Refusing { rejection, answer }
+    }
+}
+
+pub(super) fn recorded(mut session: Box<Session>, written: Result<Recorded, AuditError>) -> Next {
+    match written {
+        Ok(recorded) => {
+            session.stamp_outer();
+            let principal = Some(Principal::impersonated(recorded));
+            Err(Verdict::Pass(Passage {
+                principal,
+                session: Some(session),
+            }))
+        }
+        Err(error) => {
+            session.fail();
+            Err(Verdict::unavailable(error))
+        }
+    }
+}
+
+fn without_credential(config: &Config, parts: &Parts) -> Verdict {
+    if config.own_headers.any(&parts.headers) {
+        return RejectionKind::MissingCredential.into();
+    }
+    if config.preflight == Preflight::Skipped && is_preflight(parts) {
+        return Verdict::Pass(Passage {
+            principal: None,
+            session: None,
+        });
+    }
+    match config.without_credential {
+        WithoutCredential::Anonymous(_) => Verdict::Pass(Passage::of(Principal::anonymous())),
+        WithoutCredential::Rejected => RejectionKind::MissingCredential.into(),
+    }
+}
+
+fn kind_of(denial: &Denial) -> RejectionKind {
+    match denial.demand {
+        None => RejectionKind::Forbidden,
+        Some(Demand::Reason) => RejectionKind::ReasonRequired,
+        Some(Demand::FreshLogin { max_age }) => RejectionKind::StaleLogin { max_age },
+        Some(Demand::AnotherTarget) => RejectionKind::OneSelf,
+    }
+}
+
+fn is_preflight(parts: &Parts) -> bool {
+    parts.method == Method::OPTIONS
+        && parts.headers.contains_key(header::ORIGIN)
+        && parts
+            .headers
+            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// A connection that becomes something else cannot be watched: RFC 9110, section 7.8, and CONNECT
+/// with its extension for HTTP/2 (RFC 8441).
+fn asks_for_upgrade(parts: &Parts) -> bool {
+    parts.method == Method::CONNECT || parts.headers.contains_key(header::UPGRADE)
+}

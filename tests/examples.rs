@@ -1,0 +1,447 @@
+//! The examples, run as a user runs them: the printed `curl` lines are sent, and the answers are
+//! those that the README promises.
+
+use std::collections::HashMap;
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn support_desk_answers_as_the_readme_says() {
+    let example = Example::start("support_desk", &["--port", "0"]);
+    let curls = example.read_until("tail -f ");
+    let [alice, carol, as_alice, profile, bob, without_reason] = &curls.lines[..] else {
+        panic!("six lines to try: {:?}", curls.lines);
+    };
+    let orders = json!([{ "id": 1, "item": "a red bicycle" }, { "id": 2, "item": "a bell" }]);
+
+    let answer = alice.send().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.body,
+        json!({ "customer": "Alice", "orders": orders })
+    );
+    assert!(!answer.headers.contains_key("cache-control"));
+
+    let answer = carol.send().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body, json!({ "customer": "Carol", "orders": [] }));
+
+    let answer = as_alice.send().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.body,
+        json!({ "customer": "Alice", "orders": orders })
+    );
+    assert_eq!(answer.headers["cache-control"], "no-store");
+
+    let answer = profile.send().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.body,
+        json!({ "id": "alice-sub", "name": "Alice", "groups": ["customers"] })
+    );
+
+    let answer = bob.send().await;
+    assert_eq!(answer.status, 403);
+    assert_eq!(answer.body["error"], "insufficient_scope");
+    assert!(answer.headers["www-authenticate"].contains(r#"error="insufficient_scope""#));
+
+    let answer = without_reason.send().await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.body["error"], "invalid_request");
+
+    let audit = PathBuf::from(curls.end.trim_start_matches("tail -f ").trim());
+    let events = read_events(&audit, 6);
+    let named = |name: &str| -> Vec<&Value> {
+        events
+            .iter()
+            .filter(|event| event["event.name"] == name)
+            .collect()
+    };
+    let requests = named("impersonation.request");
+    assert_eq!(requests.len(), 2, "{events:#?}");
+    for event in requests.into_iter().chain(named("impersonation.completed")) {
+        assert_eq!(event["impersonation.actor.sub"], "carol-sub");
+        assert_eq!(event["impersonation.target.sub"], "alice-sub");
+        assert_eq!(event["impersonation.reason"], "ticket 4711");
+    }
+    assert_eq!(named("impersonation.completed").len(), 2, "{events:#?}");
+    let denials: Vec<_> = named("impersonation.denied")
+        .iter()
+        .map(|event| {
+            (
+                &event["impersonation.actor.sub"],
+                &event["impersonation.deny.rule"],
+            )
+        })
+        .collect();
+    assert_eq!(
+        denials,
+        [
+            (&json!("bob-sub"), &json!("in_group(support)")),
+            (&json!("carol-sub"), &json!("reason_required")),
+        ]
+    );
+
+    let log = example.stderr_with(&["impersonation.completed", "impersonation.denied"]);
+    for name in ["impersonation.request", "impersonation.denied"] {
+        let event = format!(r#"event.name: "{name}""#);
+        assert!(log.contains(&event), "no {event} in\n{log}");
+    }
+    assert_readme_shows(&as_alice.send().await, &log);
+    // The shop's own span, of which the shop says nothing of impersonation.
+    let stamped = log.lines().any(|line| {
+        line.contains("find_orders")
+            && line.contains("alice-sub")
+            && line.contains(r#"impersonation.actor.sub: "carol-sub""#)
+            && line.contains(r#"impersonation.target.sub: "alice-sub""#)
+    });
+    assert!(stamped, "no span with both subs in\n{log}");
+}
+
+/// What the README shows of the third line and of the log is there.
+#[track_caller]
+fn assert_readme_shows(answer: &Answer, log: &str) {
+    let readme = include_str!("../README.md");
+    let (_, shown) = readme
+        .split_once("HTTP/1.1 200 OK\n")
+        .expect("a sample answer");
+    let (shown, rest) = shown.split_once("\n```").expect("its end");
+    let (headers, body) = shown.split_once("\n\n").expect("headers and body");
+    for header in headers.lines() {
+        let (name, value) = header.split_once(": ").unwrap();
+        assert_eq!(answer.headers.get(name).map(String::as_str), Some(value));
+    }
+    assert_eq!(serde_json::from_str::<Value>(body).unwrap(), answer.body);
+
+    let (_, lines) = rest.split_once("```text\n").expect("a sample log");
+    let (lines, _) = lines.split_once("\n```").expect("its end");
+    for line in lines.lines() {
+        assert!(
+            log.lines().any(|logged| has_in_order(logged, line)),
+            "not logged: {line}\n{log}"
+        );
+    }
+}
+
+/// Whether the pieces between ellipses stand in the line, one after the other.
+fn has_in_order(line: &str, pieces: &str) -> bool {
+    let mut rest = line;
+    pieces.split('…').map(str::trim).all(|piece| {
+        let found = rest.find(piece);
+        if let Some(at) = found {
+            rest = &rest[at + piece.len()..];
+        }
+        found.is_some()
+    })
+}
+
+#[tokio::test]
+async fn hyper_server_needs_no_framework() {
+    let example = Example::start("hyper_server", &["--port", "0"]);
+    let carol = example.next_curl();
+    let as_alice = example.next_curl();
+
+    let answer = carol.send().await;
+    assert_eq!(
+        (answer.status, answer.body),
+        (200, json!("hello carol-sub\n"))
+    );
+    let answer = as_alice.send().await;
+    assert_eq!(
+        (answer.status, answer.body),
+        (200, json!("hello alice-sub\n"))
+    );
+}
+
+#[test]
+fn axum_existing_app_prints_what_its_handlers_saw() {
+    let output = command("axum_existing_app").output().unwrap();
+    assert!(output.status.success());
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = lines
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(lines[0], "Carol as herself 200 OK hello Carol");
+    assert_eq!(lines[1], "Carol as alice-sub 200 OK hello Alice");
+    assert!(lines[2].starts_with("Carol as root-sub 403 Forbidden"));
+    assert_eq!(lines.len(), 3);
+}
+
+#[test]
+fn both_servers_say_how_they_are_called() {
+    for name in ["support_desk", "hyper_server"] {
+        let output = command(name).arg("--prot").output().unwrap();
+        assert!(!output.status.success());
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            told.contains(&format!("usage: {name} [--port PORT]")),
+            "{told}"
+        );
+    }
+}
+
+/// A server that runs until it is dropped.
+struct Example {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+}
+
+/// What an example prints to be tried.
+struct Printed {
+    lines: Vec<Curl>,
+    end: String,
+}
+
+impl Example {
+    fn start(name: &str, arguments: &[&str]) -> Self {
+        let mut child = command(name)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (lines, stdout) = mpsc::channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                if lines.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let stderr = Arc::<Mutex<Vec<u8>>>::default();
+        let mut err = child.stderr.take().unwrap();
+        let kept = Arc::clone(&stderr);
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = err.read(&mut buffer) {
+                kept.lock().unwrap().extend_from_slice(&buffer[..read]);
+            }
+        });
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    fn next_line(&self) -> String {
+        self.stdout
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|_| panic!("no more lines; stderr:\n{}", self.stderr()))
+    }
+
+    fn next_curl(&self) -> Curl {
+        loop {
+            if let Some(curl) = Curl::parse(&self.next_line()) {
+                return curl;
+            }
+        }
+    }
+
+    /// All curl lines up to the line that begins with `end`.
+    fn read_until(&self, end: &str) -> Printed {
+        let mut lines = Vec::new();
+        loop {
+            let line = self.next_line();
+            if line.starts_with(end) {
+                return Printed { lines, end: line };
+            }
+            lines.extend(Curl::parse(&line));
+        }
+    }
+
+    fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned()
+    }
+
+    /// What was logged, once all of these texts are in it.
+    fn stderr_with(&self, texts: &[&str]) -> String {
+        let begun = Instant::now();
+        loop {
+            let log = self.stderr();
+            if texts.iter().all(|text| log.contains(text)) || begun.elapsed() > PATIENCE {
+                return log;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A `curl` line, as a shell would read it.
+#[derive(Debug)]
+struct Curl {
+    url: String,
+    headers: Vec<(String, String)>,
+}
+
+struct Answer {
+    status: u16,
+    headers: HashMap<String, String>,
+    /// JSON, or else text.
+    body: Value,
+}
+
+impl Curl {
+    fn parse(line: &str) -> Option<Self> {
+        let mut url = None;
+        let mut headers = Vec::new();
+        let mut words = words(line).into_iter();
+        if words.next()? != "curl" {
+            return None;
+        }
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "-i" => {}
+                "-H" => {
+                    let header = words.next()?;
+                    let (name, value) = header.split_once(": ")?;
+                    headers.push((name.to_owned(), value.to_owned()));
+                }
+                _ => url = Some(word),
+            }
+        }
+        Some(Self { url: url?, headers })
+    }
+
+    async fn send(&self) -> Answer {
+        let mut request = Request::get(&self.url);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        let response = tokio::time::timeout(PATIENCE, client.request(request))
+            .await
+            .unwrap()
+            .unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts
+                .headers
+                .iter()
+                .map(|(name, value)| (name.to_string(), text(value)))
+                .collect(),
+            body: serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into()),
+        }
+    }
+}
+
+/// Words between spaces; quotes hold one together.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[test]
+fn a_line_is_read_as_a_shell_reads_it() {
+    let curl = Curl::parse("curl -i http://127.0.0.1:1/me -H 'a: b c'  -H 'd: e'").unwrap();
+    assert_eq!(curl.url, "http://127.0.0.1:1/me");
+    let expected = [("a", "b c"), ("d", "e")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+    assert_eq!(curl.headers, expected);
+    assert!(Curl::parse("# Alice").is_none());
+}
+
+/// Waits until that many events are there; a completion may be written after its answer.
+fn read_events(audit: &Path, count: usize) -> Vec<Value> {
+    let begun = Instant::now();
+    loop {
+        let text = fs::read_to_string(audit).unwrap();
+        let whole = text.lines().count() >= count && text.ends_with('\n');
+        if whole || begun.elapsed() > PATIENCE {
+            return text
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect();
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The example with a fresh folder for its files.
+fn command(name: &str) -> Command {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("examples-{name}-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let mut command = Command::new(binary(name));
+    for variable in ["TMPDIR", "TMP", "TEMP"] {
+        command.env(variable, &folder);
+    }
+    command
+}
+
+/// Built beside the tests, with the same features, so that there is rarely anything to do: `cargo
+/// test` builds the examples, too, but `cargo test --test examples` would run those of yesterday.
+fn binary(name: &str) -> PathBuf {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let tests = env::current_exe().unwrap();
+        let folder = tests.parent().and_then(Path::parent).unwrap();
+        let profile = match folder.file_name().and_then(|name| name.to_str()).unwrap() {
+            "debug" => "dev",
+            other => other,
+        };
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--examples", "--profile", profile])
+            .args(["--no-default-features", "--features", &features()])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .unwrap();
+        assert!(built.success());
+        folder.join("examples")
+    });
+    FOLDER.join(format!("{name}{}", env::consts::EXE_SUFFIX))
+}
+
+fn features() -> String {
+    let on = [
+        ("axum", cfg!(feature = "axum")),
+        ("jwks", cfg!(feature = "jwks")),
+        ("aws_lc_rs", cfg!(feature = "aws_lc_rs")),
+        ("rust_crypto", cfg!(feature = "rust_crypto")),
+        ("subscriber", cfg!(feature = "subscriber")),
+        ("testing", cfg!(feature = "testing")),
+        ("full", cfg!(feature = "full")),
+    ];
+    let names = on.into_iter().filter(|(_, on)| *on).map(|(name, _)| name);
+    names.collect::<Vec<_>>().join(",")
+}

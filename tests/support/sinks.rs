@@ -1,0 +1,119 @@
+//! Audit sinks that misbehave, and the file of one that does not.
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
+
+use std::future;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tower_impersonate::answer::Answer;
+use tower_impersonate::audit::{AuditError, AuditSink, Completion, Event};
+use tower_impersonate::testing::RecordingSink;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    Well,
+    /// Takes the event, a moment later.
+    Slow,
+    Fails,
+    FailsLater,
+    Hangs,
+    Panics,
+    PanicsLater,
+}
+
+/// A sink in a mood. Whatever it does to a request, it keeps what it was given.
+#[derive(Clone)]
+pub struct Moody {
+    pub kept: RecordingSink,
+    mood: Arc<Mutex<Mood>>,
+    completing: Arc<Mutex<Mood>>,
+}
+
+impl Moody {
+    pub fn new(mood: Mood) -> Self {
+        Self {
+            kept: RecordingSink::new(),
+            mood: Arc::new(Mutex::new(mood)),
+            completing: Arc::new(Mutex::new(Mood::Well)),
+        }
+    }
+
+    pub fn turns(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    /// What it does with completions: well, or panic.
+    pub fn completes(self, mood: Mood) -> Self {
+        *self.completing.lock().unwrap() = mood;
+        self
+    }
+}
+
+impl AuditSink for Moody {
+    fn record(&self, event: &Event<'_>) -> Answer<Result<(), AuditError>> {
+        let kept = self.kept.record(event);
+        let mood = *self.mood.lock().unwrap();
+        let failed = || Err(AuditError::new("the disk is full"));
+        match mood {
+            Mood::Well => kept,
+            Mood::Slow => Answer::later(async {
+                tokio::task::yield_now().await;
+                Ok(())
+            }),
+            Mood::Fails => Answer::now(failed()),
+            Mood::FailsLater => Answer::later(async move {
+                tokio::task::yield_now().await;
+                failed()
+            }),
+            Mood::Hangs => Answer::later(future::pending()),
+            Mood::Panics => panic!("a sink that panics"),
+            Mood::PanicsLater => Answer::later(async {
+                tokio::task::yield_now().await;
+                panic!("a sink that panics later")
+            }),
+        }
+    }
+
+    fn complete(&self, done: Completion) {
+        self.kept.complete(done);
+        let mood = *self.completing.lock().unwrap();
+        assert!(mood != Mood::Panics, "a sink that panics at the end");
+    }
+}
+
+/// A folder of its own, removed when dropped.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tower-impersonate-{}-{next}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.0.join("audit.jsonl")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Every line of the file, each an object.
+#[track_caller]
+pub fn lines(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.is_empty() || text.ends_with('\n'), "{text}");
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect()
+}
