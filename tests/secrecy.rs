@@ -77,7 +77,9 @@ async fn no_token_in_any_answer_error_log_or_record() {
         .with_ansi(false)
         .with_writer(log.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // For the whole process: a subscriber of one thread alone may come too late for a call site that
+    // another test reached first.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let desk = Desk::new();
     let remote = TestIssuer::start().await.with_clock(desk.clock.clone());
