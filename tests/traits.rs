@@ -102,7 +102,6 @@ fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     copied::<policy::Demand>();
     copied::<policy::Limits>();
     copied::<policy::Needs>();
-    copied::<policy::Whose>();
     copied::<rejection::RejectionKind>();
     copied::<resolve::Asked>();
     copied::<resolve::ResolveErrorKind>();

@@ -14,7 +14,9 @@ fn now() -> Timestamp {
 }
 
 fn person(sub: &str) -> Identity {
-    Identity::new(ISS, sub).with_tenant("acme")
+    Identity::new(ISS, sub)
+        .with_tenant("acme")
+        .enabled_account()
 }
 
 fn carol() -> Identity {
@@ -78,12 +80,14 @@ fn an_unknown_fact_denies_and_so_does_its_negation() {
             now(),
         );
         let eligible = eligible.expect("unknown passes the first step");
-        assert!(eligible.lacks_actor_facts());
         assert!(eligible.decide(&policy, person("alice"), now()).is_err());
     }
     let except = allow_all().except(target_in_group("admins"));
     let rule = rule_of(decide(&except, carol(), ask_for("alice"), person("alice")));
     assert_eq!(rule, "unknown:target_in_group(admins)");
+    let alice = Identity::new(ISS, "alice").with_tenant("acme");
+    let rule = rule_of(decide(&allow_all(), carol(), ask_for("alice"), alice));
+    assert_eq!(rule, "unknown:target_enabled");
 }
 
 #[test]
@@ -122,12 +126,14 @@ fn nobody_acts_as_itself_as_the_disabled_or_across_tenants() {
         rule_of(decide(&policy, carol(), ask_for("dave"), dave)),
         "target_disabled"
     );
-    let other = Identity::new(ISS, "zoe").with_tenant("other");
+    let other = Identity::new(ISS, "zoe")
+        .with_tenant("other")
+        .enabled_account();
     assert_eq!(
         rule_of(decide(&policy, carol(), ask_for("zoe"), other.clone())),
         "tenant"
     );
-    let unknown = Identity::new(ISS, "zoe");
+    let unknown = Identity::new(ISS, "zoe").enabled_account();
     assert_eq!(
         rule_of(decide(&policy, carol(), ask_for("zoe"), unknown)),
         "tenant"
