@@ -93,6 +93,9 @@ impl Gate {
             Ok(eligible) => eligible,
             Err(refused) => return Answer::now(Err(refused.into())),
         };
+        if let Some(rule) = self.out_of_reach(&eligible) {
+            return Answer::now(Err(eligible.refuse(rule).into()));
+        }
         let gate = Arc::clone(self);
         self.know_actor(eligible, now)
             .then(move |eligible| match eligible {
@@ -132,27 +135,28 @@ impl Gate {
     }
 
     fn find(self: &Arc<Self>, eligible: Eligible, now: Timestamp) -> Answer<Admission> {
-        let Some(wanted) = eligible.wanted() else {
-            return Answer::now(
-                eligible
-                    .decide_role(&*self.policy, now)
-                    .map_err(Refusal::from),
-            );
-        };
-        let Some(tenant) = self.tenants.get(wanted.issuer()) else {
-            return Answer::now(Err(eligible.refuse("unknown_issuer").into()));
-        };
-        // Before the look-up: nobody learns, not even from the clock, whom another tenant knows.
-        if tenant.is_some() && eligible.actor().affiliation() != Affiliation::Staff {
-            let own = eligible.actor().tenant();
-            if own != tenant.as_deref() {
-                return Answer::now(Err(eligible.refuse("tenant").into()));
-            }
+        if eligible.wanted().is_none() {
+            let decided = eligible.decide_role(&*self.policy, now);
+            return Answer::now(decided.map_err(Refusal::from));
+        }
+        if let Some(rule) = self.out_of_reach(&eligible) {
+            return Answer::now(Err(eligible.refuse(rule).into()));
         }
         match eligible.ask().vouched().cloned() {
             Some(target) => self.decide_vouched(eligible, target, now),
             None => self.look_up(eligible, now),
         }
+    }
+
+    /// Whether nobody at the target's issuer can be had, whoever it is. Asked before every look-up, so
+    /// that nobody learns, not even from the clock, whom another tenant knows.
+    fn out_of_reach(&self, eligible: &Eligible) -> Option<&'static str> {
+        let Some(tenant) = self.tenants.get(eligible.wanted()?.issuer()) else {
+            return Some("unknown_issuer");
+        };
+        let (own, other) = (eligible.actor().tenant()?, tenant.as_deref()?);
+        let bound = eligible.actor().affiliation() != Affiliation::Staff;
+        (bound && own != other).then_some("tenant")
     }
 
     /// The target's own token is at hand. The directory, where there is one, says whether it is

@@ -97,20 +97,22 @@ fn a_policy_whose_facts_nothing_can_tell_is_refused() {
     let actors = "the policy needs the actor's groups, which nothing that is configured can tell";
     let targets = "the policy needs the target's groups, which nothing that is configured can tell";
 
-    let builder = tokens_only(&desk, without_groups(&desk)).resolve(claim());
+    let builder =
+        tokens_only(&desk, without_groups(&desk).trust_claim("impersonating")).resolve(claim());
     assert_eq!(refused(builder.policy(policy::in_group("support"))), actors);
     let exception = || policy::allow_all().except(policy::target_in_group("admins"));
-    let builder = tokens_only(&desk, desk.accepted()).resolve(claim());
+    let builder = tokens_only(&desk, desk.accepted().trust_claim("impersonating")).resolve(claim());
     assert_eq!(refused(builder.policy(exception())), targets);
     let builder = tokens_only(&desk, without_groups(&desk)).resolve(resolve::act());
     assert_eq!(refused(builder.policy(exception())), targets);
 
     // Told by the token, told by the directory, not needed.
-    let builder = tokens_only(&desk, desk.accepted()).resolve(claim());
+    let builder = tokens_only(&desk, desk.accepted().trust_claim("impersonating")).resolve(claim());
     assert!(builder.policy(policy::in_group("support")).build().is_ok());
     let builder = tokens_only(&desk, desk.accepted()).resolve(resolve::act());
     assert!(builder.policy(exception()).build().is_ok());
-    let builder = tokens_only(&desk, without_groups(&desk)).resolve(claim());
+    let builder =
+        tokens_only(&desk, without_groups(&desk).trust_claim("impersonating")).resolve(claim());
     let rule = policy::in_group("support").except(policy::target_in_group("admins"));
     assert!(
         builder
@@ -119,7 +121,8 @@ fn a_policy_whose_facts_nothing_can_tell_is_refused() {
             .build()
             .is_ok()
     );
-    let builder = tokens_only(&desk, without_groups(&desk)).resolve(claim());
+    let builder =
+        tokens_only(&desk, without_groups(&desk).trust_claim("impersonating")).resolve(claim());
     assert!(builder.policy(policy::scope("impersonate")).build().is_ok());
 }
 

@@ -80,7 +80,7 @@ async fn act_vouched_by_its_issuer_needs_no_groups_of_the_actor() {
     desk.as_carol(&layer, &[("impersonate-user", "alice")])
         .await
         .assert_refused(403);
-    desk.assert_denied("carol", None, "vouched_by");
+    desk.assert_denied("carol", None, "vouched_by(https://issuer.example.com)");
     let elsewhere = trusting(&desk)
         .resolve(resolve::act())
         .policy(policy::vouched_by(OTHER))
@@ -89,7 +89,7 @@ async fn act_vouched_by_its_issuer_needs_no_groups_of_the_actor() {
     acting(&desk, &elsewhere, json!({ "sub": "eve" }), &[])
         .await
         .assert_refused(403);
-    desk.assert_denied("eve", None, "vouched_by");
+    desk.assert_denied("eve", None, "vouched_by(https://issuer.example.com)");
 }
 
 #[tokio::test]

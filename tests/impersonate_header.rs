@@ -67,8 +67,11 @@ async fn every_character_of_the_default_set_is_taken() {
     let desk = Desk::new();
     let long = "a".repeat(128);
     for sub in ["Az09._@:+-", "auth0.user_1+x@example.com", &long] {
-        desk.users
-            .insert(Identity::new(ISSUER, sub).with_groups(["customers"]));
+        desk.users.insert(
+            Identity::new(ISSUER, sub)
+                .with_groups(["customers"])
+                .enabled_account(),
+        );
         let seen = desk
             .as_carol(&desk.layer(), &[("impersonate-user", sub)])
             .await;
@@ -79,8 +82,11 @@ async fn every_character_of_the_default_set_is_taken() {
 #[tokio::test]
 async fn more_characters_are_taken_where_configured() {
     let desk = Desk::new();
-    desk.users
-        .insert(Identity::new(ISSUER, "auth0|alice").with_groups(["customers"]));
+    desk.users.insert(
+        Identity::new(ISSUER, "auth0|alice")
+            .with_groups(["customers"])
+            .enabled_account(),
+    );
     let header = [("impersonate-user", "auth0|alice")];
     desk.as_carol(&desk.layer(), &header)
         .await

@@ -82,7 +82,12 @@ async fn incident_a5_targets_that_one_may_not_have_look_like_those_that_do_not_e
         ("x-act-as", "Sam", None, "target_ambiguous"),
         ("impersonate-user", "dave", Some("dave"), "target_disabled"),
         ("impersonate-user", "tina", Some("tina"), "tenant"),
-        ("impersonate-user", "root", Some("root"), "not"),
+        (
+            "impersonate-user",
+            "root",
+            Some("root"),
+            "not(target_in_group(admins))",
+        ),
     ] {
         let seen = desk.as_carol(&layer, &[(header, wanted)]).await;
         seen.assert_refused(403);

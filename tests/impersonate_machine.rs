@@ -91,7 +91,7 @@ async fn a_machine_named_by_a_claim_or_for_a_role_is_denied_unless_named_by_the_
     desk.send(&layer, get(&machine().sign(), &role))
         .await
         .assert_refused(403);
-    desk.assert_denied("nightly", None, "machine");
+    desk.assert_denied("nightly", None, "machine_by_header");
 }
 
 #[tokio::test]

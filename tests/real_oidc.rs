@@ -196,7 +196,7 @@ async fn k02_without_the_right_nobody_is_impersonated() {
     let seen = server
         .get(&desk.carol().await, &[("impersonate-user", "root")])
         .await;
-    desk.assert_denied(&seen, "not");
+    desk.assert_denied(&seen, "not(target_in_group(admins))");
 }
 
 #[tokio::test]
