@@ -2,8 +2,11 @@
 //!
 //! Screen the actor, find the target, decide about the pair: whoever lets somebody act as somebody
 //! else goes through [`Gate::admit`]. Nothing is looked up on behalf of an actor whom the policy
-//! denies anyway; what a caller can learn from the answers is the same for a target that is missing,
-//! disabled, ambiguous or forbidden.
+//! denies anyway, and nobody at an unknown issuer or in another tenant is. What a caller can learn
+//! from the answers is the same for a target that is missing, disabled, ambiguous or forbidden.
+//!
+//! The directory, where there is one, is asked for the actor, which must not be disabled, and for
+//! the target, also where the target's own token is at hand; it must say that the target is enabled.
 //!
 //! A [`Permit`] is not yet the right to do anything: it becomes one when the audit took it.
 //!
@@ -12,7 +15,8 @@
 //! use tower_impersonate::{directory, policy, Identity};
 //! use tower_impersonate::gate::{Gate, Tenants};
 //!
-//! let users = directory::memory([Identity::new("https://issuer.example.com", "alice-sub")]);
+//! let alice = Identity::new("https://issuer.example.com", "alice-sub").enabled_account();
+//! let users = directory::memory([alice]);
 //! let gate = Gate::new(Arc::new(policy::in_group("support")), Some(Arc::new(users)), Tenants::default());
 //! assert!(!gate.knows_issuer("https://elsewhere.example.com"));
 //! ```

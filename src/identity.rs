@@ -92,7 +92,8 @@ struct Data {
 pub enum Kind {
     /// A person, as far as anybody knows.
     Person,
-    /// An app client: `sub` equals `client_id`, or a Cognito access token without `username`.
+    /// An app client: `sub` (or `act.sub`) equals `client_id`, or a Cognito access token without
+    /// `username`.
     Machine,
 }
 
@@ -184,13 +185,15 @@ impl Identity {
         self.change(|data| data.rank = Some(rank))
     }
 
-    /// Says that the account may be used.
+    /// Says that the account may be used. Nobody can act as an account of which the directory does not
+    /// say so.
     #[must_use]
     pub fn enabled_account(self) -> Self {
         self.change(|data| data.enabled = Some(true))
     }
 
-    /// Says that the account is disabled, locked or expired: nobody can act as it.
+    /// Says that the account is disabled, locked or expired: nobody can act as it, and it can act as
+    /// nobody.
     #[must_use]
     pub fn disabled_account(self) -> Self {
         self.change(|data| data.enabled = Some(false))

@@ -4,7 +4,8 @@
 //! itself, or the target while somebody impersonates it. It cannot be made anywhere else, it cannot
 //! be changed, and nothing of the actor's (groups, scopes, attributes) is in it while impersonating:
 //! whoever wants to know about the actor asks [`Principal::impersonation`]. Only who takes a role
-//! stays itself, with other groups.
+//! stays itself, by key and name, with the groups that were asked for: its scopes are unknown then,
+//! and there are no attributes.
 //!
 //! In optional mode a request without a credential has a principal, too, and
 //! [`Principal::is_anonymous`] tells; its issuer and subject are empty, which no token's can be.

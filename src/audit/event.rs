@@ -45,7 +45,8 @@ impl EventName {
 pub enum Outcome {
     /// It was let through, or answered with a status below 400 to the last byte.
     Success,
-    /// It was refused, answered with a status from 400 on, or its body ended with an error.
+    /// It was refused, answered with a status from 400 on or a gRPC status other than 0, or its body
+    /// ended with an error.
     Failure,
     /// The client left before the answer was complete.
     Aborted,

@@ -7,19 +7,21 @@ use crate::identity::IdentityKey;
 
 /// How many denied attempts of one actor are recorded, so that nobody fills a disk with them.
 ///
-/// The default is 60 per minute. What is left out is counted, logged, and told in the next denial
-/// of that actor that is recorded. The answer to the client is the same either way.
+/// The default is 60 per minute. Denials that cannot tell what was asked for are counted apart, by
+/// the same limit. What is left out is counted and told in the next denial of that actor that is
+/// recorded; that it happens is logged once per window. The answer to the client is the same either
+/// way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DenialLimit {
-    /// How many events per window.
+    /// How many events per window, 1 to 10,000.
     pub events: u32,
-    /// The length of the window.
+    /// The length of the window, 1 s to 1 h.
     pub window: Duration,
 }
 
 impl DenialLimit {
-    /// That many events in that time.
+    /// That many events in that time; whether that can be is checked when the layer is built.
     #[must_use]
     pub const fn new(events: u32, window: Duration) -> Self {
         Self { events, window }

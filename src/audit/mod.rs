@@ -8,9 +8,12 @@
 //! 503, and its handler never runs. That order is a type: only [`Recorded`] makes an impersonated
 //! principal, and only a sink's answer makes a [`Recorded`].
 //!
-//! Requests without impersonation and bad tokens leave no event, so that garbage fills no disk, and
-//! denials are limited per actor; what was left out is counted in the next event of that actor. No
-//! event carries a token, a header value other than user agent and request id, a query or a body.
+//! Requests without impersonation leave no event, and neither does a token whose signature, times or
+//! audience are bad, so that garbage fills no disk. One whose signature is good and whose claims
+//! contradict one another is a denied attempt. Denials are limited per actor, apart for those that
+//! cannot tell what was asked for; what was left out is counted in the next denial of that actor.
+//! Beside the reason and what the request asked for, no event carries a header value other than user
+//! agent and request id, and none a token, a query or a body.
 //!
 //! ```
 //! use tower_impersonate::audit::{self, AuditSink};

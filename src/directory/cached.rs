@@ -40,7 +40,7 @@ pub fn cached<D: Directory>(inner: D) -> CachedDirectory<D> {
 /// static ASKED: AtomicU32 = AtomicU32::new(0);
 /// let table = |_: &TargetRef| {
 ///     ASKED.fetch_add(1, Ordering::Relaxed);
-///     Ok::<_, LookupError>(Identity::new("https://issuer.example.com", "alice-sub"))
+///     Ok::<_, LookupError>(Identity::new("https://issuer.example.com", "alice-sub").enabled_account())
 /// };
 /// let users = directory::cached(table).ttl(Duration::from_secs(30))?;
 /// let alice = TargetRef::subject("https://issuer.example.com", "alice-sub");

@@ -1,13 +1,14 @@
-//! Who somebody is: groups, tenant, rank and profile, for those whose own token is not at hand.
+//! Who somebody is: standing, groups, tenant, rank and profile.
 //!
-//! An impersonating request carries the actor's token, never the target's. Whatever the policy and
-//! the handlers have to know of the target comes from a [`Directory`]: the application's user
-//! table, an LDAP server, a user pool. A closure is one; [`memory`] holds people in memory, and
+//! An impersonating request carries the actor's token, seldom the target's, and no token tells
+//! whether an account is still enabled. Whatever the policy and the handlers have to know besides
+//! comes from a [`Directory`]: the application's user table, an LDAP server, a user pool. A closure is one; [`memory`] holds people in memory, and
 //! [`cached`] makes a slow directory fast.
 //!
 //! Rules: a directory answers for the issuer that the reference names and for no other; it is asked
-//! only for actors that passed the policy alone; it says what it knows and decides nothing. Found
-//! or not, disabled or ambiguous, the client sees the same refusal.
+//! for actor and target of every impersonation, but only once the actor has passed the policy alone;
+//! it says what it knows and decides nothing. A target counts only where it says that the account is
+//! enabled. Found or not, disabled or ambiguous, the client sees the same refusal.
 //!
 //! Caveat: facts are as fresh as the directory. What [`cached`] holds may be a few seconds old, and
 //! a name is borne by whoever bears it today.
@@ -21,7 +22,10 @@
 //! # async fn main() {
 //! const ISSUER: &str = "https://issuer.example.com";
 //! let users = directory::memory([
-//!     Identity::new(ISSUER, "alice-sub").with_username("alice").with_groups(["customers"]),
+//!     Identity::new(ISSUER, "alice-sub")
+//!         .with_username("alice")
+//!         .with_groups(["customers"])
+//!         .enabled_account(),
 //! ]);
 //! let found = users.find(&TargetRef::name(ISSUER, "alice")).await;
 //! assert_eq!(found.unwrap().subject(), "alice-sub");
@@ -59,12 +63,17 @@ use crate::terms::TargetRef;
 pub trait Directory: Send + Sync {
     /// Finds the one person that `target` refers to.
     ///
-    /// Asked for the target of an impersonation; and for the actor, by `sub`, where the token does
-    /// not tell a fact that the policy needs. `target.issuer()` is always a configured issuer, and
-    /// the person must be that issuer's; who was asked for by `sub` must have that `sub`.
+    /// Asked for the actor of every impersonation, by `sub`, and then for its target, also where the
+    /// target's own token is at hand. `target.issuer()` is always a configured issuer, and the person
+    /// must be that issuer's; who was asked for by `sub` must have that `sub`.
     ///
-    /// A fact that is left out is unknown, and rules that need it deny: give the groups even when
-    /// there is none, and say whether the account is enabled.
+    /// Say of everybody whether the account is enabled: a target of which that is unknown is refused,
+    /// and so is an actor that is disabled. An actor who is not found stays as its token says. Another
+    /// fact that is left out is unknown, and rules that need it deny: give the groups even when there
+    /// is none.
+    ///
+    /// Of the actor, and of a target whose token is at hand, only username, groups, tenant, rank and
+    /// standing are taken, and only what the token does not say; scopes, login and attributes never.
     ///
     /// It must not block the thread; an answer that waits is given up after one second, unless
     /// configured otherwise. It is asked on every impersonating request: what it answers is never

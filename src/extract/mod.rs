@@ -2,7 +2,7 @@
 //!
 //! | extractor | plain request | impersonated | anonymous | without the layer |
 //! |---|---|---|---|---|
-//! | [`Principal`] | the caller | the target | 401 | 500 |
+//! | [`Principal`] | the caller | the target, or the actor in its role | 401 | 500 |
 //! | `Option<Principal>` | `Some` | `Some` | `None` | 500 |
 //! | [`Impersonation`] | 409 | who acts, as whom | 409 | 500 |
 //! | `Option<Impersonation>` | `None` | `Some` | `None` | 500 |

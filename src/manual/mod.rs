@@ -17,15 +17,15 @@
 //! | target | the user being impersonated |
 //! | principal | the identity that handlers see: the target while impersonating, else the caller |
 //! | identity key | `(iss, sub)`: how people are compared. Never a username, never an e-mail address. |
-//! | facts | groups, tenant, rank, enabled. Each is known or unknown. |
+//! | facts | groups, scopes, tenant, rank, enabled, login. Each is known or unknown. |
 //! | group | of one issuer: who is in `admins` at one issuer is in no group of another |
 //! | tenant | whom an actor may reach: actor's and target's must be equal unless the actor is staff |
 //! | mode | how far an impersonation goes: `full` or `read_only` |
 //! | strategy | how a request says that it impersonates |
-//! | role | a strategy without a target: the actor stays itself and has other groups for one request |
+//! | role | a strategy without a target: the actor stays itself and has, for one request, named groups and no other right |
 //! | policy | the one decision whether this actor may do this now |
 //! | stamp | the two subs on spans and logs |
-//! | machine | an app client: its `sub` is its `client_id`, or a Cognito access token has no `username` |
+//! | machine | an app client: its `sub` is the token's `client_id`, also as `act.sub`, or a Cognito access token has no `username` |
 //!
 //! # The samples
 //!

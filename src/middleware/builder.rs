@@ -82,7 +82,8 @@ impl Builder {
         self
     }
 
-    /// Who the target is: its groups and profile, and whether it is enabled.
+    /// Who actor and target are: groups, profile, and whether they are enabled. Asked for both on every
+    /// impersonated request.
     pub fn directory(mut self, directory: impl Directory + 'static) -> Self {
         self.directory = Some(Arc::new(directory));
         self
@@ -94,7 +95,8 @@ impl Builder {
         self
     }
 
-    /// How many refused attempts of one actor are recorded; 60 per minute by default.
+    /// How many refused attempts of one actor are recorded; 60 per minute by default, 1 to 10,000 in
+    /// 1 s to 1 h.
     pub fn denial_limit(mut self, limit: DenialLimit) -> Self {
         self.denials = limit;
         self
@@ -129,8 +131,8 @@ impl Builder {
 
     /// Where the token stands, in place of the `Authorization` header.
     ///
-    /// While somebody impersonates, the layer takes `Authorization` off the request; a token that
-    /// stands elsewhere it does not know, and handlers can still read it.
+    /// While somebody impersonates by its own token, the layer takes `Authorization` off the request; a
+    /// token that stands elsewhere it does not know, and handlers can still read it.
     pub fn extract_token(mut self, extract: impl ExtractToken + 'static) -> Self {
         self.extract = Arc::new(extract);
         self

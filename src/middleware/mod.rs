@@ -8,8 +8,9 @@
 //! - An impersonated request runs after its event was written, under its own span, to the last byte
 //!   of the response body.
 //! - The impersonation headers never reach the handler, and neither does an `Authorization` header
-//!   that would speak as the actor.
-//! - While impersonating, responses are `Cache-Control: no-store`.
+//!   that would speak as the actor; it stays only where `act` makes the token the target's.
+//! - While impersonating, responses are `Cache-Control: no-store`, and what tells a cache otherwise
+//!   (`expires`, `surrogate-control`, `cdn-cache-control` of any kind) is taken off.
 //!
 //! Put the layer outside the router where you can: it then covers unknown paths, too. It must stand
 //! once around a handler; twice is an error that every request tells. Waiting needs a tokio runtime.

@@ -10,8 +10,8 @@ use crate::token::Verified;
 ///
 /// # Errors
 ///
-/// [`Refused`] when the policy denies whatever the target will be, when the actor is an app client
-/// that the policy does not name, or when somebody asks to act as itself.
+/// [`Refused`] when the policy denies whatever the target will be, when the actor is disabled or an
+/// app client that the policy does not name, or when somebody asks to act as itself.
 pub fn screen(
     policy: &dyn Policy,
     actor: Verified<Identity>,
@@ -105,8 +105,9 @@ impl Eligible {
     ///
     /// # Errors
     ///
-    /// [`Refused`] unless the policy allows, and in any case when the target is the actor, is
-    /// disabled, belongs to another tenant, or lacks a group that was asked for.
+    /// [`Refused`] unless the policy allows, and in any case when the target is the actor, is not
+    /// known to be enabled, belongs to another tenant, or lacks a group that was asked for. No demand
+    /// of the policy's is told any more.
     pub fn decide(
         self,
         policy: &dyn Policy,

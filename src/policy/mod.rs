@@ -1,19 +1,22 @@
 //! The one decision: may this actor do this now?
 //!
 //! A policy is pure and denies by default. It is asked twice: first about the actor alone, before
-//! anything is looked up, then about the pair. The first step refuses whom the policy denies, the
-//! second lets through only whom it allows; in between, whatever is not known yet is
-//! [`Ruling::Unknown`].
+//! anything is looked up, and once more when the directory told what it knows of it; then about the
+//! pair. The first step refuses whom the policy denies, the second lets through only whom it allows;
+//! in between, whatever is not known yet is [`Ruling::Unknown`]. What would lift a denial (a reason,
+//! a fresh login) is told in the first step only: in the second it would tell that a target exists.
 //!
 //! Rules are combined with `and`, `or`, `except` and `not`, in Kleene's logic: a rule that needs an
 //! unknown fact is unknown, and so is its negation, so that a fact nobody knows never allows. Put
 //! exceptions last: `in_group("support").except(target_in_group("admins"))`.
 //!
-//! What no policy can switch off stands outside of it: nobody acts as itself, nobody acts as a
-//! disabled account, actor and target share a tenant unless the actor's issuer is staff, and an app
-//! client is refused unless [`machines`] names it.
+//! What no policy can switch off stands outside of it: nobody acts as itself, a disabled account
+//! neither acts nor is acted as, nobody acts as an account that nobody calls enabled, actor and
+//! target share a tenant unless the actor's issuer is staff, and an app client is refused unless
+//! [`machines`] names it.
 //!
-//! Every denial names its rule, for the audit; the client never learns it.
+//! Every denial names its rule, as `not(target_in_group(admins))` or `in_tenant(acme)`, for the audit
+//! ([`Policy::name`]); the client never learns it.
 //!
 //! ```
 //! use std::time::Duration;
@@ -54,7 +57,8 @@ use crate::identity::IdentityKey;
 ///
 /// Called on every impersonated request, at least twice, and never cached: it must be pure, must
 /// not block and must not do I/O. What it needs to know of people comes from their tokens and from
-/// the directory. A panic is caught and refuses the request with 503.
+/// the directory, which completes groups, tenant, rank, username and standing of the actor, never its
+/// scopes, login or attributes. A panic is caught and refuses the request with 503.
 ///
 /// A closure `Fn(&Attempt<'_>) -> Ruling` is a policy; see [`custom`] for one that combines.
 pub trait Policy: Send + Sync {

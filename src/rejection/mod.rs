@@ -5,8 +5,8 @@
 //! tokens look alike, and so do all targets that somebody may not have: an answer that differed
 //! would tell which tokens are nearly right and which users exist.
 //!
-//! The default answer is problem+json (RFC 9457) with the challenge of RFC 6750; a gRPC request
-//! gets a gRPC status. [`RespondToRejection`] replaces both.
+//! The default answer is problem+json (RFC 9457) with the challenge of RFC 6750; a gRPC call (POST,
+//! over HTTP/2 or with `te: trailers`) gets a gRPC status. [`RespondToRejection`] replaces both.
 //!
 //! ```
 //! use http::StatusCode;

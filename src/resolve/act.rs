@@ -14,7 +14,8 @@ use crate::token::{Claims, Verified};
 /// 4.1), and more than four levels are refused. `act.iss` names the actor's issuer, by default the
 /// token's own. Where the token says `may_act` (section 4.4), it must name that actor.
 ///
-/// It is believed only from an issuer with `Issuer::trust_act()`; from any other it is refused.
+/// It is believed only from an issuer with `Issuer::trust_act()`; from any other it is refused. One that
+/// is malformed makes the token a bad one, with or without this strategy.
 pub fn act() -> Act {
     Act { _private: () }
 }

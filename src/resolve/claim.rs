@@ -11,7 +11,8 @@ use crate::token::{Claims, Verified, strict_object};
 ///
 /// This is what a Cognito pre-token trigger can write, because Cognito lets nobody change `sub`. The
 /// claim is an object with a `sub` and optionally the `iss` of the target; other members say nothing.
-/// It is believed only from an issuer with `Issuer::trust_claim(name)`; from any other it is refused.
+/// It is believed only from an issuer with `Issuer::trust_claim(name)`; from any other it is refused,
+/// and a layer without any such issuer is refused when it is built.
 pub fn claim(name: impl Into<Box<str>>) -> Claim {
     Claim {
         name: name.into(),

@@ -1,20 +1,23 @@
 //! Strategies: how a request says that it impersonates.
 //!
-//! The strategies are asked on every request, and what they say must agree: a header that names
-//! somebody else than the token does is refused, never ignored. A strategy that has nothing to
+//! The strategies are asked on every authenticated request, [`role`] only when nothing else has
+//! something to say, and what they say must agree: a header that names somebody else than the token
+//! does is refused, never ignored, and so is a token with `act` or a trusted claim that nothing reads. A strategy that has nothing to
 //! say answers [`Resolution::NotRequested`]; one that cannot make sense of what it sees answers
 //! [`Resolution::Failed`], and the request ends there.
 //!
 //! | strategy | who is the actor | who is the target | needs |
 //! |---|---|---|---|
-//! | [`claim`] | the token's `sub` | `impersonating.sub` | `Issuer::trust_claim` |
+//! | [`claim`] | the token's `sub` | `impersonating.sub` | `Issuer::trust_claim`, of one issuer at least |
 //! | [`act`] | `act.sub` (RFC 8693) | the token's `sub` | `Issuer::trust_act` |
 //! | [`header`] | the token's `sub` | the `impersonate-user` header | a directory |
-//! | [`role`] | the token's `sub` | nobody: named groups in place of the actor's own | a closed list |
-//! | [`custom`] | the token's `sub` or `act` | whatever the closure says | |
+//! | [`role`] | the token's `sub` | nobody: named groups in place of all rights of the actor's own | a closed list |
+//! | [`custom`] | the token's `sub` or `act` | whatever the closure says | a directory |
 //!
 //! No strategy can invent an actor: a [`Requested`] takes a `Verified<Identity>`, and only a verified
-//! token gives one. A strategy decides nothing: what is asked for goes to the policy.
+//! token gives one. A strategy decides nothing: what is asked for goes to the policy. What is asked
+//! for from outside of this module is recorded as `custom`, whatever it calls itself; where its targets
+//! come from says [`Resolve::nature`].
 //!
 //! ```
 //! use tower_impersonate::resolve::{self, Resolve};

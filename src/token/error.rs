@@ -24,7 +24,8 @@ pub enum TokenErrorKind {
     TooLong,
     /// Not three base64url parts.
     Malformed,
-    /// The header is not one JSON object without duplicates, or has a member that is refused.
+    /// The header is not one JSON object without duplicates and of bounded depth and size, or has a
+    /// member that is refused.
     Header,
     /// The algorithm is not one that the issuer may use.
     Algorithm,
@@ -32,7 +33,8 @@ pub enum TokenErrorKind {
     Type,
     /// The header's `kid` is absent or not a short printable text.
     KeyId,
-    /// The payload is not one JSON object without duplicates.
+    /// The payload is not one JSON object without duplicates, at most 16 levels deep and of at most
+    /// 1,024 values.
     Payload,
     /// `iss` is not a configured issuer.
     UnknownIssuer,

@@ -11,7 +11,8 @@
 //!   not configured, and no URL in a token is ever read.
 //! - The signature is checked before any claim is judged. Times are judged on every use, on the
 //!   injected clock: `exp` and `iat` are required, and `now >= exp + leeway` is expired.
-//! - JSON with duplicate members is refused, at any depth.
+//! - JSON with duplicate members is refused, at any depth, and so is JSON of more than 16 levels or
+//!   1,024 values.
 //! - Keys are fetched once for all who wait, at most every ten seconds, on a task of their own.
 //!   Keys that are there keep serving while their endpoint fails, for 24 hours. A failure to get
 //!   keys says nothing about a token: it is [`TokenErrorKind::KeysUnavailable`] and never cached.
