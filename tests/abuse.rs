@@ -360,7 +360,7 @@ async fn no_cache_is_told_otherwise_than_no_store() {
     let desk = Desk::new();
     let service = desk
         .layer()
-        .layer(service_fn(async |_: Request<Full<Bytes>>| {
+        .layer(service_fn(|_: Request<Full<Bytes>>| async move {
             let mut response = Response::new(Full::<Bytes>::from("alice's orders"));
             for name in [
                 "cache-control",

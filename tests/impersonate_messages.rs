@@ -62,7 +62,7 @@ async fn a127_the_actors_credential_does_not_reach_the_handler() {
 async fn a_credential_that_reaches_the_handler_is_marked_as_sensitive() {
     let desk = Desk::new();
     let layer = desk.layer();
-    let service = layer.layer(service_fn(async |request: Request<Full<Bytes>>| {
+    let service = layer.layer(service_fn(|request: Request<Full<Bytes>>| async move {
         let shown = json!(format!("{:?}", request.headers()));
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(shown.to_string()))))
     }));
@@ -156,7 +156,7 @@ async fn while_impersonating_no_store_replaces_what_the_handler_said() {
 async fn a112_a_layer_that_stands_twice_around_a_handler_is_500() {
     let desk = Desk::new();
     let handler = || {
-        service_fn(async |request: Request<Full<Bytes>>| {
+        service_fn(|request: Request<Full<Bytes>>| async move {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(tell(&request)))))
         })
     };

@@ -194,7 +194,7 @@ async fn the_inner_error_comes_out_as_it_is() {
         service
     }
     let desk = Desk::new();
-    let inner = service_fn(async |_: Request<Plain>| {
+    let inner = service_fn(|_: Request<Plain>| async move {
         Err::<Response<Plain>, _>(Own(Rc::from("no database")))
     });
     let service = same(desk.layer().layer(inner));
@@ -210,7 +210,8 @@ async fn the_inner_error_comes_out_as_it_is() {
 #[tokio::test]
 async fn a_waiting_request_that_is_dropped_leaves_nothing_but_its_completion() {
     let desk = Desk::new();
-    let inner = || service_fn(async |r: Request<Rc<()>>| Ok::<_, Infallible>(answer_to(&r)));
+    let inner =
+        || service_fn(|r: Request<Rc<()>>| async move { Ok::<_, Infallible>(answer_to(&r)) });
     fn answer_to(_: &Request<Rc<()>>) -> Response<Plain> {
         Response::default()
     }
@@ -254,7 +255,7 @@ async fn timeouts_and_cors_stand_around_it() {
         .layer(CorsLayer::permissive())
         .layer(timeout)
         .layer(desk.layer())
-        .service_fn(async |request: Request<Plain>| {
+        .service_fn(|request: Request<Plain>| async move {
             if request.uri().path() == "/orders" {
                 std::future::pending::<()>().await;
             }
@@ -295,8 +296,8 @@ async fn a_request_body_of_any_kind_is_taken() {
             _not_send: Rc::new(()),
         };
         let request = get(&token, headers).map(|_| body);
-        let service = layer.layer(service_fn(async |request: Request<Local<'_>>| {
-            let Local { read, .. } = request.into_body();
+        let service = layer.layer(service_fn(|request: Request<_>| async move {
+            let Local { read, .. }: Local<'_> = request.into_body();
             read.set(read.get() + 1);
             Ok::<_, Infallible>(Response::new(Plain::default()))
         }));
@@ -358,7 +359,7 @@ impl Body for Odd {
 #[tokio::test]
 async fn a_response_body_of_any_kind_is_given() {
     let desk = Desk::new();
-    let service = desk.layer().layer(service_fn(async |_: Request<()>| {
+    let service = desk.layer().layer(service_fn(|_: Request<()>| async move {
         let text = Rc::from("text");
         Ok::<_, Infallible>(Response::new(Odd(Some(text), std::marker::PhantomPinned)))
     }));

@@ -95,9 +95,11 @@ async fn each(desk: &Desk, more: &[(&'static str, &'static str)]) -> Vec<Seen> {
         .unwrap();
     seen.push(desk.send(&broken, with(get(&desk.carol(), AS_ALICE))).await);
     let plain = desk.bare().issuer(desk.accepted()).build().unwrap();
-    let twice = layer.layer(plain.layer(service_fn(async |_: Request<Full<Bytes>>| {
-        Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
-    })));
+    let twice = layer.layer(
+        plain.layer(service_fn(|_: Request<Full<Bytes>>| async move {
+            Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
+        })),
+    );
     seen.push(send(twice, with(get(&desk.carol(), &[]))).await);
     seen
 }

@@ -75,7 +75,7 @@ async fn plain_hyper() {
     let desk = Desk::new();
     let service = ServiceBuilder::new()
         .layer(desk.layer())
-        .service(service_fn(async |request: Request<Incoming>| {
+        .service(service_fn(|request: Request<Incoming>| async move {
             Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(tell(&request))))
         }));
     let address = serve(service).await;
@@ -91,7 +91,7 @@ async fn the_stack_around_it_without_a_web_framework() {
         .layer(TraceLayer::new_for_http())
         .layer(CorsLayer::permissive())
         .layer(desk.layer())
-        .service_fn(async |request: Request<Incoming>| {
+        .service_fn(|request: Request<Incoming>| async move {
             let answer = Full::<Bytes>::from(tell(&request));
             Ok::<_, Infallible>(Response::new(answer.boxed()))
         });

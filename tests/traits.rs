@@ -157,11 +157,11 @@ fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
 #[test]
 fn a_wrapped_service_goes_where_the_inner_one_goes() {
     let desk = Desk::new();
-    let service = desk
-        .layer()
-        .layer(tower::service_fn(async |request: Request<Full<Bytes>>| {
+    let service = desk.layer().layer(tower::service_fn(
+        |request: Request<Full<Bytes>>| async move {
             Ok::<_, BoxError>(Response::new(request.into_body()))
-        }));
+        },
+    ));
     let _: BoxCloneSyncService<_, Response<ResponseBody<Full<Bytes>>>, BoxError> =
         BoxCloneSyncService::new(service);
 }

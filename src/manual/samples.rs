@@ -46,7 +46,7 @@ fn post(token: &str) -> http::request::Builder {
 
 /// Sends a request through the layer to a handler that says as whom it runs, and which groups it sees.
 async fn send(layer: &ImpersonationLayer, request: http::request::Builder) -> Sent {
-    let handler = service_fn(async |request: Request<Full<Bytes>>| {
+    let handler = service_fn(|request: Request<Full<Bytes>>| async move {
         let text = match request.extensions().get::<Principal>() {
             Some(principal) => match principal.groups() {
                 Some(groups) => {

@@ -28,7 +28,7 @@
 //! let layer = ImpersonationLayer::builder()
 //!     .issuer(issuer.issuer().audiences(["shop"]))
 //!     .build()?;
-//! let handler = service_fn(async |_: Request<Full<Bytes>>| {
+//! let handler = service_fn(|_: Request<Full<Bytes>>| async move {
 //!     Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from("hello"))))
 //! });
 //! let response = layer.layer(handler).oneshot(Request::new(Full::default())).await?;
