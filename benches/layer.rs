@@ -227,7 +227,15 @@ fn variants(runtime: &Rc<Runtime>) -> Vec<Variant> {
 }
 
 fn layer(issuer: &TestIssuer) -> ImpersonationLayer {
-    let alice = Identity::new(issuer.name(), "alice-sub").with_groups(["customers"]);
+    let person = |sub: &str, groups: &[&str]| {
+        Identity::new(issuer.name(), sub)
+            .with_groups(groups.to_vec())
+            .enabled_account()
+    };
+    let people = [
+        person("alice-sub", &["customers"]),
+        person("carol-sub", &["support"]),
+    ];
     ImpersonationLayer::builder()
         .issuer(
             issuer
@@ -241,7 +249,7 @@ fn layer(issuer: &TestIssuer) -> ImpersonationLayer {
         .resolve(resolve::claim("impersonating"))
         .resolve(resolve::act())
         .policy(policy::in_group("support").or(policy::vouched_by(issuer.name())))
-        .directory(directory::memory([alice.enabled_account()]))
+        .directory(directory::memory(people))
         .audit(DiscardForBenchmark)
         .build()
         .expect("a sound configuration")

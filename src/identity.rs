@@ -82,7 +82,8 @@ struct Data {
     login: Option<Login>,
     kind: Kind,
     affiliation: Affiliation,
-    attributes: Map<String, Value>,
+    /// Shared, because a token's are many and hardly ever change.
+    attributes: Arc<Map<String, Value>>,
 }
 
 /// Whether an identity is a person or an app client.
@@ -150,7 +151,7 @@ impl Identity {
             login: None,
             kind: Kind::Person,
             affiliation: Affiliation::Tenant,
-            attributes: Map::new(),
+            attributes: Arc::default(),
         }))
     }
 
@@ -208,12 +209,12 @@ impl Identity {
     #[must_use]
     pub fn with_attribute(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.change(|data| {
-            data.attributes.insert(name.into(), value.into());
+            Arc::make_mut(&mut data.attributes).insert(name.into(), value.into());
         })
     }
 
     pub(crate) fn with_attributes(self, attributes: Map<String, Value>) -> Self {
-        self.change(|data| data.attributes = attributes)
+        self.change(|data| data.attributes = Arc::new(attributes))
     }
 
     pub(crate) fn with_kind(self, kind: Kind) -> Self {
@@ -243,7 +244,7 @@ impl Identity {
         self.change(|data| {
             data.groups = Some(groups);
             data.scopes = None;
-            data.attributes = Map::new();
+            data.attributes = Arc::default();
         })
     }
 

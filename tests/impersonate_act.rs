@@ -89,7 +89,7 @@ async fn act_vouched_by_its_issuer_needs_no_groups_of_the_actor() {
     acting(&desk, &elsewhere, json!({ "sub": "eve" }), &[])
         .await
         .assert_refused(403);
-    desk.assert_denied("eve", None, "vouched_by(https://issuer.example.com)");
+    desk.assert_denied("eve", None, "vouched_by(https://other.example.com)");
 }
 
 #[tokio::test]

@@ -180,7 +180,7 @@ async fn issuer_tenant_and_staff_are_of_the_actor() {
     let tenant = two.layer(policy::in_tenant("Acme"));
     assert_eq!(
         two.asks(&tenant, two.here(&[])).await,
-        no("in_tenant(acme)")
+        no("in_tenant(Acme)")
     );
 
     let here = two.desk.accepted();

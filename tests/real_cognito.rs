@@ -383,7 +383,11 @@ async fn the_pool_itself_says_who_the_target_is() {
     desk.assert_acted(&seen, &sub, "bob", &[]).await;
     assert_eq!(seen.body["username"], "bob");
     assert_eq!(seen.body["email"], "bob@example.com");
-    assert_eq!(desk.lookups.load(Ordering::SeqCst), 1);
+    assert_eq!(
+        desk.lookups.load(Ordering::SeqCst),
+        2,
+        "the actor and the target"
+    );
 
     // The pool's groups: Root is an administrator, and whoever may do so acts with Root's groups.
     let seen = act(&server, &carol, "root").await;

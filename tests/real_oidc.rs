@@ -311,7 +311,11 @@ async fn an_impersonating_claim_counts_only_where_the_issuer_is_trusted_for_it()
     let seen = server.get(&by_dora, &[]).await;
     desk.assert_denied(&seen, "in_group(support)");
 
-    let untrusted = serve(desk.bare().issuer(desk.issuer()).resolve(claim())).await;
+    // Another issuer is trusted for it.
+    let other = TestIssuer::offline("https://other.example.com");
+    let other = other.issuer().trust_claim("impersonating");
+    let both = desk.bare().issuer(desk.issuer()).issuer(other);
+    let untrusted = serve(both.resolve(claim())).await;
     let seen = untrusted.get(&by_carol, &[]).await;
     desk.assert_denied(&seen, "untrusted_claim");
     let by_header_only = desk.server().await;

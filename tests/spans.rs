@@ -23,7 +23,7 @@ use tower_impersonate::answer::Answer;
 use tower_impersonate::directory::Directory;
 use tower_impersonate::stamp::subscriber::StampLayer;
 use tower_impersonate::stamp::{self, fields};
-use tower_impersonate::terms::TargetRef;
+use tower_impersonate::terms::{TargetRef, Who};
 use tower_impersonate::{ImpersonationLayer, Principal, policy, resolve};
 use trace::{Exported, assert_stamp, scoped};
 use tracing::instrument::WithSubscriber;
@@ -125,6 +125,9 @@ fn subscriber(otel: &Exported) -> impl tracing::Subscriber + Send + Sync + use<>
 /// A directory that has to wait, twice.
 fn slow(users: impl Directory + Clone + 'static) -> impl Directory + 'static {
     move |target: &TargetRef| {
+        if matches!(target.who(), Who::Subject(sub) if **sub == *"carol") {
+            return users.find(target);
+        }
         drop(info_span!("look_up"));
         let (users, target) = (users.clone(), target.clone());
         Answer::later(async move {

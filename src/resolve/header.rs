@@ -167,6 +167,18 @@ pub(super) fn groups(headers: &HeaderMap, also: &str) -> Result<Names, ResolveEr
 
 const MAX_GROUPS: usize = 32;
 
+/// Headers that come off the request with ours would be missed.
+const TAKEN: [&str; 8] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "te",
+    "upgrade",
+];
+
 impl Resolve for Header {
     fn resolve(&self, claims: &Verified<Claims>, parts: &Parts) -> Answer<Resolution> {
         Answer::now(self.read(claims, &parts.headers).into())
@@ -182,6 +194,9 @@ impl Resolve for Header {
         }
         if self.headers[1..].contains(&self.headers[0]) || self.headers[0] == REASON {
             return Err("the user header has the name of another impersonation header".to_owned());
+        }
+        if TAKEN.contains(&self.headers[0].as_str()) {
+            return Err("the user header has a name that HTTP has given away".to_owned());
         }
         if self
             .also

@@ -30,6 +30,13 @@ impl CacheLimits {
     }
 }
 
+impl CacheLimits {
+    /// Room for the entries is made at once.
+    pub(crate) fn are_sound(self) -> bool {
+        self.entries <= 10_000_000 && self.bytes as u64 <= 64 << 30
+    }
+}
+
 impl Default for CacheLimits {
     /// 10,000 tokens, 32 MiB.
     fn default() -> Self {

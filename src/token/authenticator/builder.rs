@@ -80,6 +80,17 @@ impl AuthenticatorBuilder {
         if !crypto::self_test() {
             return Err(AuthenticatorError::CryptoSelfTest);
         }
+        if !(256..=65_536).contains(&self.max_token_bytes) {
+            let (setting, bounds) = ("max_token_bytes", "between 256 and 65,536");
+            return Err(AuthenticatorError::OutOfBounds { setting, bounds });
+        }
+        if !self.cache.are_sound() {
+            let bounds = "at most 10,000,000 entries and 64 GiB";
+            return Err(AuthenticatorError::OutOfBounds {
+                setting: "the token cache",
+                bounds,
+            });
+        }
         if self.issuers.is_empty() {
             return Err(AuthenticatorError::NoIssuer);
         }

@@ -27,6 +27,14 @@ pub enum AuthenticatorError {
     NoHttpClient,
     /// The built-in client could not be set up.
     HttpClient(FetchError),
+    /// A number is outside its bounds.
+    #[non_exhaustive]
+    OutOfBounds {
+        /// Which number.
+        setting: &'static str,
+        /// The bounds, as a sentence.
+        bounds: &'static str,
+    },
 }
 
 impl fmt::Display for AuthenticatorError {
@@ -39,6 +47,7 @@ impl fmt::Display for AuthenticatorError {
             Self::CryptoSelfTest => f.write_str("cryptography does not accept a known signature"),
             Self::NoHttpClient => f.write_str("keys must be fetched and nothing can fetch them"),
             Self::HttpClient(_) => f.write_str("the HTTP client could not be set up"),
+            Self::OutOfBounds { setting, bounds } => write!(f, "{setting} must be {bounds}"),
         }
     }
 }

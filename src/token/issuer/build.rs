@@ -93,6 +93,12 @@ impl Issuer {
         if self.leeway > MAX_LEEWAY {
             return Err(wrong(IssuerErrorKind::Value, "a leeway of more than 300 s"));
         }
+        if self.max_lifetime > MAX_LIFETIME {
+            return Err(wrong(
+                IssuerErrorKind::Value,
+                "a lifetime of more than 366 days",
+            ));
+        }
         if self.max_lifetime.is_zero() || self.max_age.is_some_and(|age| age.is_zero()) {
             return Err(wrong(IssuerErrorKind::Value, "no token could be accepted"));
         }
@@ -224,5 +230,6 @@ fn acceptable_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+const MAX_LIFETIME: Duration = Duration::from_secs(366 * 24 * 3600);
 const MAX_LEEWAY: Duration = Duration::from_secs(300);
 const MAX_NAME: usize = 512;

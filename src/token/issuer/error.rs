@@ -32,7 +32,7 @@ pub enum IssuerErrorKind {
 impl IssuerError {
     pub(super) fn new(issuer: &str, kind: IssuerErrorKind, reason: &'static str) -> Self {
         Self {
-            issuer: issuer.into(),
+            issuer: without_credentials(issuer).into(),
             kind,
             reason,
         }
@@ -44,10 +44,22 @@ impl IssuerError {
         self.kind
     }
 
-    /// The issuer, as it was configured.
+    /// The issuer, as it was configured, but for a password in its URL.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+}
+
+/// A URL as it may be shown: a password in it was put there by mistake.
+fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..authority_end].rfind('@') {
+        Some(at) => format!("{scheme}://[redacted]{}", &rest[at..]),
+        None => url.to_owned(),
     }
 }
 
@@ -58,3 +70,26 @@ impl fmt::Display for IssuerError {
 }
 
 impl Error for IssuerError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        let error = IssuerError::new(
+            "https://user:hunter2@id.example.com/a",
+            IssuerErrorKind::Url,
+            "no",
+        );
+        assert_eq!(
+            error.to_string(),
+            "issuer \"https://[redacted]@id.example.com/a\": no"
+        );
+        assert!(!format!("{error:?}").contains("hunter2"));
+        assert_eq!(
+            without_credentials("https://id.example.com/@a"),
+            "https://id.example.com/@a"
+        );
+    }
+}
