@@ -22,7 +22,7 @@
 //! | tenant | whom an actor may reach: actor's and target's must be equal unless the actor is staff |
 //! | mode | how far an impersonation goes: `full` or `read_only` |
 //! | strategy | how a request says that it impersonates |
-//! | role | a strategy without a target: the actor stays itself and has, for one request, named groups and no other right |
+//! | role | a strategy without a target: the actor stays itself and has, for one request, named groups and no scopes |
 //! | policy | the one decision whether this actor may do this now |
 //! | stamp | the two subs on spans and logs |
 //! | machine | an app client: its `sub` is the token's `client_id`, also as `act.sub`, or a Cognito access token has no `username` |

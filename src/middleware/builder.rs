@@ -184,7 +184,7 @@ impl Builder {
         self
     }
 
-    /// The longest token that is looked at, in bytes; 8 KiB by default.
+    /// The longest token that is looked at, in bytes; 8 KiB by default, 256 bytes to 64 KiB.
     pub fn max_token_bytes(mut self, bytes: usize) -> Self {
         self.tokens = self.tokens.max_token_bytes(bytes);
         self

@@ -20,7 +20,8 @@ use crate::token::{Claims, Verified};
 ///   own, or the one of [`Header::target_issuer`]. A staff actor must say it where none is configured.
 ///
 /// The headers never reach the handler. What stands beside no user is refused, and so is a
-/// duplicate, a twin spelled with `_`, or one listed in `Connection`.
+/// duplicate, a twin spelled with `_`, or one listed in `Connection`. The user header may have any name
+/// but those of the other three and such as HTTP has given away, like `cookie`.
 pub fn header(name: &str) -> Header {
     let headers = match HeaderName::try_from(name) {
         Ok(user) => vec![user, GROUP, ISSUER],

@@ -11,7 +11,7 @@
 //! | [`claim`] | the token's `sub` | `impersonating.sub` | `Issuer::trust_claim`, of one issuer at least |
 //! | [`act`] | `act.sub` (RFC 8693) | the token's `sub` | `Issuer::trust_act` |
 //! | [`header`] | the token's `sub` | the `impersonate-user` header | a directory |
-//! | [`role`] | the token's `sub` | nobody: named groups in place of all rights of the actor's own | a closed list |
+//! | [`role`] | the token's `sub` | nobody: named groups in place of the actor's own, no scopes | a closed list |
 //! | [`custom`] | the token's `sub` or `act` | whatever the closure says | a directory |
 //!
 //! No strategy can invent an actor: a [`Requested`] takes a `Verified<Identity>`, and only a verified

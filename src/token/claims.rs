@@ -127,8 +127,7 @@ impl Verified<Claims> {
     ///
     /// Nothing is known of the actor but what the configuration says of its issuer: whether it is
     /// staff, and its tenant where that is fixed; and that it is a machine when it is the app client
-    /// to which the token was issued. Either form of a Cognito issuer becomes the
-    /// canonical one.
+    /// to which the token was issued. Either form of a Cognito issuer becomes the canonical one.
     #[must_use]
     pub fn acting(&self, actor: IdentityKey) -> Option<Verified<Identity>> {
         if !self.trusts_act() {

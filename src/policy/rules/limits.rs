@@ -4,7 +4,8 @@ use crate::identity::Kind;
 use crate::policy::{Attempt, Demand, Denial, Limits, Rule, Ruling};
 use crate::terms::Mode;
 
-/// A reason must be given; without one the answer is 400, before anything is looked up.
+/// A reason must be given; without one the answer is 400, before anything is looked up. Where other rules
+/// leave open until then whether it matters, it is the plain 403.
 pub fn reason_required() -> Rule {
     Rule::new(|attempt: &Attempt<'_>| {
         if attempt.reason().is_some() {
