@@ -244,6 +244,7 @@ impl Identity {
         self.change(|data| {
             data.groups = Some(groups);
             data.scopes = None;
+            data.rank = None;
             data.attributes = Arc::default();
         })
     }

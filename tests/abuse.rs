@@ -268,6 +268,31 @@ async fn a_trusted_claim_that_nothing_reads_does_not_pass_as_nothing() {
 }
 
 #[tokio::test]
+async fn the_order_of_strategies_decides_nothing() {
+    let desk = Desk::new();
+    let token = desk
+        .token("carol", &["support"])
+        .claim("view_as", json!({ "sub": "alice" }))
+        .sign();
+    let base = || {
+        desk.bare()
+            .issuer(desk.accepted().trust_claim("view_as"))
+            .policy(policy::in_group("support"))
+    };
+    let header = || resolve::header("impersonate-user");
+    for builder in [
+        base().resolve(header()).resolve(ByOwnHeader),
+        base().resolve(ByOwnHeader).resolve(header()),
+    ] {
+        let headers = [("impersonate-user", "alice"), ("view-as", "alice")];
+        let seen = desk
+            .send(&builder.build().unwrap(), get(&token, &headers))
+            .await;
+        seen.assert_ran_as("alice", Some("carol"));
+    }
+}
+
+#[tokio::test]
 async fn two_claims_in_one_token_are_not_a_choice() {
     let desk = Desk::new();
     let layer = desk

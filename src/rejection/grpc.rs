@@ -14,7 +14,9 @@ const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// for a yes.
 pub(super) fn is_grpc(request: &Parts) -> bool {
     let over_http2 = request.version == Version::HTTP_2;
-    let waits_for_trailers = request.headers.get(TE).is_some_and(|te| te == "trailers");
+    let trailers = |token: &str| token.trim().eq_ignore_ascii_case("trailers");
+    let te = request.headers.get(TE).and_then(|te| te.to_str().ok());
+    let waits_for_trailers = te.is_some_and(|te| te.split(',').any(trailers));
     if request.method != Method::POST || !(over_http2 || waits_for_trailers) {
         return false;
     }

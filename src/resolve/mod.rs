@@ -166,6 +166,8 @@ pub struct Requested {
     pub(crate) ask: Ask,
     /// Whether the group and issuer headers belong to it.
     took_headers: bool,
+    /// Whether a strategy of the application's own asks for it, alone or with another.
+    by_application: bool,
 }
 
 impl Requested {
@@ -177,7 +179,11 @@ impl Requested {
     /// [`Verified<Claims>::acting`]: crate::token::Verified::acting
     #[must_use]
     pub fn new(actor: Verified<Identity>, ask: Ask) -> Self {
-        Self::built_in(actor, ask.said_by(Strategy::Custom))
+        let ask = ask.said_by(Strategy::Custom);
+        Self {
+            by_application: true,
+            ..Self::built_in(actor, ask)
+        }
     }
 
     /// Only what stands in this folder says by which of the other strategies it was said.
@@ -186,6 +192,7 @@ impl Requested {
             actor,
             ask,
             took_headers: false,
+            by_application: false,
         }
     }
 

@@ -81,10 +81,12 @@ fn agree(found: Requested, next: Requested) -> Result<Requested, ResolveError> {
                 _ => {}
             }
             let took_headers = first.took_headers || second.took_headers;
+            let by_application = first.by_application || second.by_application;
             Ok(Requested {
                 actor: first.actor,
                 ask,
                 took_headers,
+                by_application,
             })
         }
     }
@@ -168,6 +170,7 @@ impl Settlement {
             actor,
             ask,
             took_headers,
+            by_application,
         }) = found
         else {
             if self.own.any(headers) {
@@ -195,6 +198,7 @@ impl Settlement {
             actor,
             ask,
             took_headers,
+            by_application,
         }))
     }
 
@@ -208,7 +212,7 @@ impl Settlement {
         if claims.get("act").is_some() && !by_act {
             return Err(ResolveError::forbidden("untrusted_act"));
         }
-        let by_custom = found.is_some_and(|found| found.ask.strategy() == Strategy::Custom);
+        let by_custom = found.is_some_and(|found| found.by_application);
         let unread =
             |name: &str| claims.get(name).is_some() && !self.reads_claim(name) && !by_custom;
         if claims.issuer_facts().trusted_claims().any(unread) {

@@ -124,7 +124,9 @@ impl fmt::Display for TokenError {
             TokenErrorKind::Algorithm => "algorithm is not allowed",
             TokenErrorKind::Type => "token type is not allowed",
             TokenErrorKind::KeyId => "key id is absent or malformed",
-            TokenErrorKind::Payload => "payload is not one object without duplicate members",
+            TokenErrorKind::Payload => {
+                "payload is not one object without duplicates and within bounds"
+            }
             TokenErrorKind::UnknownIssuer => "issuer is not configured",
             TokenErrorKind::UnknownKey => "issuer has no such key",
             TokenErrorKind::Signature => "signature does not fit",
