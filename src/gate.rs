@@ -63,6 +63,8 @@ impl From<Box<Refused>> for Refusal {
 
 type Admission = Result<Permit, Refusal>;
 
+const WRONG_PERSON: &str = "the directory gave somebody else than it was asked for";
+
 impl Gate {
     /// A gate for these issuers.
     #[must_use]
@@ -133,7 +135,10 @@ impl Gate {
             Err(error) if error.kind() == LookupErrorKind::Unavailable => {
                 Err(Refusal::Unavailable(error))
             }
-            // What nobody knows stays unknown, and the second step denies it.
+            Err(error) if error.kind() == LookupErrorKind::Ambiguous => {
+                Err(eligible.refuse("actor_ambiguous").into())
+            }
+            // Whom the directory does not know is who the token says.
             Err(_) => Ok(eligible),
         })
     }
@@ -212,7 +217,14 @@ impl Gate {
         };
         let wanted = wanted.clone();
         directory.find(&wanted).map(move |found| match found {
-            Ok(found) => Ok((eligible, Self::vet(found, &wanted)?)),
+            Ok(found) => {
+                if let Ok(found) = Self::vet(found, &wanted) {
+                    return Ok((eligible, found));
+                }
+                // Told apart from nobody, it would tell that there is somebody of nearly that name.
+                tracing::error!(target: "impersonation", "{WRONG_PERSON}");
+                Err(eligible.refuse("target_not_found").into())
+            }
             Err(error) => Err(match error.kind() {
                 LookupErrorKind::NotFound => eligible.refuse("target_not_found").into(),
                 LookupErrorKind::Ambiguous => eligible.refuse("target_ambiguous").into(),
@@ -230,8 +242,7 @@ impl Gate {
         if right {
             return Ok(found);
         }
-        let wrong = "the directory gave somebody else than it was asked for";
-        Err(Refusal::Unavailable(LookupError::unavailable(wrong)))
+        Err(Refusal::Unavailable(LookupError::unavailable(WRONG_PERSON)))
     }
 
     fn decide(&self, eligible: Eligible, target: Identity, now: Timestamp) -> Admission {

@@ -84,6 +84,8 @@ struct Data {
     affiliation: Affiliation,
     /// Shared, because a token's are many and hardly ever change.
     attributes: Arc<Map<String, Value>>,
+    /// The claim of a token that is a fact here, and so no attribute.
+    groups_claim: Option<Arc<str>>,
 }
 
 /// Whether an identity is a person or an app client.
@@ -152,6 +154,7 @@ impl Identity {
             kind: Kind::Person,
             affiliation: Affiliation::Tenant,
             attributes: Arc::default(),
+            groups_claim: None,
         }))
     }
 
@@ -213,8 +216,21 @@ impl Identity {
         })
     }
 
-    pub(crate) fn with_attributes(self, attributes: Map<String, Value>) -> Self {
-        self.change(|data| data.attributes = Arc::new(attributes))
+    /// The claims of its own token, without the one that holds the groups and without `scope`.
+    pub(crate) fn with_attributes(
+        self,
+        attributes: Map<String, Value>,
+        groups_claim: Option<&str>,
+    ) -> Self {
+        self.change(|data| {
+            data.attributes = Arc::new(attributes);
+            data.groups_claim = groups_claim.map(Into::into);
+        })
+    }
+
+    /// Whether a claim of that name would be a fact and no attribute, so that its absence says nothing.
+    pub(crate) fn keeps_as_fact(&self, claim: &str) -> bool {
+        claim == "scope" || self.0.groups_claim.as_deref() == Some(claim)
     }
 
     pub(crate) fn with_kind(self, kind: Kind) -> Self {

@@ -328,6 +328,15 @@ fn check_facts(
     authenticator: &Authenticator,
     has_directory: bool,
 ) -> Result<(), ConfigError> {
+    if let Some(issuer) = policy
+        .issuers()
+        .iter()
+        .find(|n| authenticator.issuer_facts(n).is_none())
+    {
+        return Err(ConfigError::UnknownIssuer {
+            issuer: (*issuer).to_owned(),
+        });
+    }
     let untrusted = |name: &str| {
         !authenticator
             .issuers()

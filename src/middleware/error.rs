@@ -31,6 +31,13 @@ pub enum ConfigError {
         /// Which.
         fact: &'static str,
     },
+    /// The policy names an issuer that is not configured, so that rule could never hold. A Cognito pool
+    /// is named as in its first form, `https://cognito-idp.<region>.amazonaws.com/<pool>`.
+    #[non_exhaustive]
+    UnknownIssuer {
+        /// The name in the policy.
+        issuer: String,
+    },
     /// The realm has characters that cannot stand in a challenge.
     Realm,
     /// The value for anonymous requests is of another type than the mapped principal.
@@ -64,6 +71,12 @@ impl fmt::Display for ConfigError {
                 write!(
                     f,
                     "the policy needs {fact}, which nothing that is configured can tell"
+                )
+            }
+            Self::UnknownIssuer { issuer } => {
+                write!(
+                    f,
+                    "the policy names the issuer {issuer:?}, which is not configured"
                 )
             }
             Self::Realm => f.write_str("the realm cannot stand in a challenge"),

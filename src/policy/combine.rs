@@ -57,6 +57,10 @@ impl Policy for Rule {
         self.0.needs()
     }
 
+    fn issuers(&self) -> Vec<&str> {
+        self.0.issuers()
+    }
+
     fn names_machine(&self, client: &IdentityKey) -> bool {
         self.0.names_machine(client)
     }
@@ -85,6 +89,10 @@ impl Policy for And {
         self.0.needs().union(self.1.needs())
     }
 
+    fn issuers(&self) -> Vec<&str> {
+        [self.0.issuers(), self.1.issuers()].concat()
+    }
+
     fn names_machine(&self, client: &IdentityKey) -> bool {
         self.0.names_machine(client) || self.1.names_machine(client)
     }
@@ -108,6 +116,10 @@ impl Policy for Or {
         self.0.needs().union(self.1.needs())
     }
 
+    fn issuers(&self) -> Vec<&str> {
+        [self.0.issuers(), self.1.issuers()].concat()
+    }
+
     fn names_machine(&self, client: &IdentityKey) -> bool {
         self.0.names_machine(client) || self.1.names_machine(client)
     }
@@ -129,5 +141,9 @@ impl Policy for Not {
 
     fn needs(&self) -> Needs {
         self.0.needs()
+    }
+
+    fn issuers(&self) -> Vec<&str> {
+        self.0.issuers()
     }
 }

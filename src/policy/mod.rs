@@ -75,6 +75,11 @@ pub trait Policy: Send + Sync {
         Needs::default()
     }
 
+    /// The issuers that it names, so that a name nobody bears is found at build time.
+    fn issuers(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// Whether it names this app client. Machines that it does not name are denied unheard.
     fn names_machine(&self, client: &IdentityKey) -> bool {
         let _ = client;
@@ -102,6 +107,10 @@ impl Policy for Arc<dyn Policy> {
 
     fn needs(&self) -> Needs {
         (**self).needs()
+    }
+
+    fn issuers(&self) -> Vec<&str> {
+        (**self).issuers()
     }
 
     fn names_machine(&self, client: &IdentityKey) -> bool {

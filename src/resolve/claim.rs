@@ -1,7 +1,10 @@
+use std::borrow::Cow;
+
 use http::request::Parts;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::resolve::settle::GRANT_WITHOUT_GRANTS;
 use crate::resolve::values::person;
 use crate::resolve::{Nature, Requested, Resolution, Resolve, ResolveError, Targets};
 use crate::terms::{Ask, Strategy, TargetRef};
@@ -47,9 +50,13 @@ impl Claim {
             return Ok(None);
         };
         let malformed = || ResolveError::token("the impersonating claim is malformed");
-        let (issuer, subject) = self.target(value).ok_or_else(malformed)?;
+        let value = self.parsed(value).ok_or_else(malformed)?;
+        if value.get("grant_id").is_some() {
+            return Err(ResolveError::token(GRANT_WITHOUT_GRANTS));
+        }
+        let (issuer, subject) = person(&value).ok_or_else(malformed)?;
         let issuer = match issuer {
-            Some(issuer) => claims.canonical(&issuer),
+            Some(issuer) => claims.canonical(issuer),
             None => claims.identity().key().shared_issuer(),
         };
         let ask = Ask::user(TargetRef::subject(issuer, subject), Strategy::Claim);
@@ -59,23 +66,19 @@ impl Claim {
         Ok(Some(Requested::built_in(claims.caller(), ask)))
     }
 
-    fn target(&self, value: &Value) -> Option<(Option<String>, String)> {
+    /// The object that the claim is, or that it says as text.
+    fn parsed<'v>(&self, value: &'v Value) -> Option<Cow<'v, Value>> {
         match value {
             Value::String(text) if self.form == Form::ObjectOrString => {
-                if text.starts_with('{') {
-                    let object = Value::Object(strict_object(text)?);
-                    return owned(person(&object)?);
-                }
-                let object = serde_json::json!({ "sub": text });
-                owned(person(&object)?)
+                let object = match text.starts_with('{') {
+                    true => Value::Object(strict_object(text)?),
+                    false => json!({ "sub": text }),
+                };
+                Some(Cow::Owned(object))
             }
-            value => owned(person(value)?),
+            value => Some(Cow::Borrowed(value)),
         }
     }
-}
-
-fn owned((issuer, subject): (Option<&str>, &str)) -> Option<(Option<String>, String)> {
-    Some((issuer.map(str::to_owned), subject.to_owned()))
 }
 
 impl Resolve for Claim {

@@ -12,6 +12,9 @@ use crate::resolve::{Asked, OwnHeaders, Requested, Resolution, Resolve, ResolveE
 use crate::terms::{Ask, Reason, Strategy, Wanted};
 use crate::token::{Claims, Verified};
 
+/// What is said of a token that a grant stands behind.
+pub(super) const GRANT_WITHOUT_GRANTS: &str = "a token of a grant where no grants are configured";
+
 /// The claim that is never passed over, whatever is configured.
 const IMPERSONATING: &str = "impersonating";
 
@@ -26,9 +29,7 @@ pub(crate) fn inspect(claims: &Verified<Claims>) -> Result<(), ResolveError> {
         value.is_some_and(|value| value.get("grant_id").is_some())
     };
     if claims.get("grant_id").is_some() || grant(act) || grant(impersonating) {
-        return Err(ResolveError::token(
-            "a token of a grant where no grants are configured",
-        ));
+        return Err(ResolveError::token(GRANT_WITHOUT_GRANTS));
     }
     Ok(())
 }
@@ -181,7 +182,7 @@ impl Settlement {
             return Ok(None);
         };
         let stray = |name| self.own.read().contains(&name) && headers.contains_key(name);
-        let is_role = matches!(ask.wanted(), Wanted::Role(_));
+        let is_role = ask.strategy() == Strategy::Role;
         if !took_headers && stray(GROUP) && !is_role {
             return Err(match self.roles {
                 Roles::Offered => ResolveError::nested("a role beside another impersonation"),

@@ -130,7 +130,7 @@ impl Verified<Claims> {
     /// to which the token was issued. Either form of a Cognito issuer becomes the canonical one.
     #[must_use]
     pub fn acting(&self, actor: IdentityKey) -> Option<Verified<Identity>> {
-        if !self.trusts_act() {
+        if !self.trusts_act() || !self.names_in_act(&actor) {
             return None;
         }
         let identity = match self.0.issuers.profile(actor.issuer()) {
@@ -149,6 +149,18 @@ impl Verified<Claims> {
             ..self.evidence().clone()
         };
         Some(Verified::new(identity, evidence))
+    }
+}
+
+impl Claims {
+    /// Whether the outermost `act` names this actor: nobody else can be one.
+    fn names_in_act(&self, actor: &IdentityKey) -> bool {
+        let Some(act) = self.get("act") else {
+            return false;
+        };
+        let named = |name: &str| act.get(name).and_then(Value::as_str);
+        let issuer = self.canonical(named("iss").unwrap_or(self.issuer()));
+        named("sub") == Some(actor.subject()) && issuer == self.canonical(actor.issuer())
     }
 }
 

@@ -21,11 +21,13 @@ pub(crate) fn identity(
     if let Some(username) = username(&claims, profile.shape) {
         identity = identity.with_username(username);
     }
-    if let Some(groups) = facts
-        .groups_claim()
-        .and_then(|name| groups(claims.get(name)))
-    {
-        identity = identity.with_groups(groups);
+    if let Some(name) = facts.groups_claim() {
+        let said = claims.get(name);
+        // An exchanged token often leaves the groups out; that says nothing of whom it was made for.
+        let left_out = said.is_none() && claims.contains_key("act");
+        if let Some(groups) = groups(said).filter(|_| !left_out) {
+            identity = identity.with_groups(groups);
+        }
     }
     if let Some(scopes) = scopes(claims.get("scope")) {
         identity = identity.with_scopes(scopes);
@@ -42,7 +44,7 @@ pub(crate) fn identity(
     if let Some(name) = facts.groups_claim() {
         claims.remove(name);
     }
-    identity.with_attributes(claims)
+    identity.with_attributes(claims, facts.groups_claim())
 }
 
 fn kind(subject: &str, claims: &Map<String, Value>, shape: Shape) -> Kind {

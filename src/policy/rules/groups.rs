@@ -143,6 +143,10 @@ impl Policy for Pinned {
         }
     }
 
+    fn issuers(&self) -> Vec<&str> {
+        self.issuer.as_deref().into_iter().collect()
+    }
+
     fn names_machine(&self, client: &IdentityKey) -> bool {
         let Leaf::Machine(clients) = &self.leaf else {
             return false;

@@ -9,12 +9,30 @@ pub(super) fn leaf(
 ) -> Rule {
     Rule::new(Leaf {
         name: name.into(),
+        issuer: None,
+        holds,
+    })
+}
+
+/// The same, of a rule that names an issuer.
+pub(super) fn leaf_at(
+    name: &str,
+    issuer: Box<str>,
+    holds: impl Fn(&Attempt<'_>, &str) -> bool + Send + Sync + 'static,
+) -> Rule {
+    let name = format!("{name}({issuer})").into();
+    let own = issuer.clone();
+    let holds = move |attempt: &Attempt<'_>| Some(holds(attempt, &own));
+    Rule::new(Leaf {
+        name,
+        issuer: Some(issuer),
         holds,
     })
 }
 
 struct Leaf<F> {
     name: Cow<'static, str>,
+    issuer: Option<Box<str>>,
     holds: F,
 }
 
@@ -32,5 +50,9 @@ where
 
     fn name(&self) -> Cow<'static, str> {
         self.name.clone()
+    }
+
+    fn issuers(&self) -> Vec<&str> {
+        self.issuer.as_deref().into_iter().collect()
     }
 }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::leaf::leaf;
+use super::leaf::{leaf, leaf_at};
 use crate::identity::{Affiliation, Identity, IdentityKey};
 use crate::policy::{Attempt, Rule, Ruling};
 
@@ -33,22 +33,23 @@ pub fn scope(name: impl Into<Box<str>>) -> Rule {
 
 /// The actor's own token says exactly this. Unknown for an actor that only an `act` claim names.
 ///
-/// The claims that hold groups and scopes are facts, not attributes: ask [`in_group`] and [`scope`].
+/// The claims that hold groups and scopes are facts, not attributes, and so unknown to this rule: ask
+/// [`in_group`] and [`scope`].
 ///
 /// [`in_group`]: super::in_group
 pub fn claim(name: impl Into<Box<str>>, value: impl Into<Value>) -> Rule {
     let (name, value) = (name.into(), value.into());
     leaf(format!("claim({name})"), move |attempt| {
-        let said = attempt.actor().attribute(&name) == Some(&value);
-        attempt.has_own_token().then_some(said)
+        let actor = attempt.actor();
+        let can_tell = attempt.has_own_token() && !actor.keeps_as_fact(&name);
+        can_tell.then(|| actor.attribute(&name) == Some(&value))
     })
 }
 
 /// The actor is of this issuer.
 pub fn from_issuer(issuer: impl Into<Box<str>>) -> Rule {
-    let issuer = issuer.into();
-    leaf(format!("from_issuer({issuer})"), move |attempt| {
-        Some(attempt.actor().issuer() == &*issuer)
+    leaf_at("from_issuer", issuer.into(), |attempt, issuer| {
+        attempt.actor().issuer() == issuer
     })
 }
 
@@ -58,9 +59,8 @@ pub fn from_issuer(issuer: impl Into<Box<str>>) -> Rule {
 /// decided when it exchanged the token. It says yes to every actor whom that issuer names in `act`,
 /// so keep it to issuers that decide themselves. The bearer of a plain token is not vouched for.
 pub fn vouched_by(issuer: impl Into<Box<str>>) -> Rule {
-    let issuer = issuer.into();
-    leaf(format!("vouched_by({issuer})"), move |attempt| {
-        Some(!attempt.has_own_token() && attempt.voucher() == &*issuer)
+    leaf_at("vouched_by", issuer.into(), |attempt, issuer| {
+        !attempt.has_own_token() && attempt.voucher() == issuer
     })
 }
 

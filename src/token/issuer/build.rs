@@ -90,6 +90,16 @@ impl Issuer {
         if settings.into_iter().any(|text| text.trim().is_empty()) {
             return Err(wrong(IssuerErrorKind::Value, "a blank value"));
         }
+        let groups = self.groups_claim.as_deref();
+        let spoken_for =
+            |name: &str| ["act", "may_act", "impersonating", "grant_id"].contains(&name);
+        let read_twice = groups.is_some_and(|name| {
+            spoken_for(name) || self.trusted.iter().any(|trusted| **trusted == *name)
+        });
+        if read_twice || self.trusted.iter().any(|trusted| **trusted == *"scope") {
+            let reason = "a claim that is trusted and also holds the groups or the scopes";
+            return Err(wrong(IssuerErrorKind::Contradiction, reason));
+        }
         if self.leeway > MAX_LEEWAY {
             return Err(wrong(IssuerErrorKind::Value, "a leeway of more than 300 s"));
         }
