@@ -485,3 +485,142 @@ fn a_limit_on_denials_is_a_limit_and_no_switch() {
         );
     }
 }
+
+#[tokio::test]
+async fn groups_that_an_exchanged_token_leaves_out_are_the_directorys() {
+    let desk = Desk::new();
+    let vouched = policy::vouched_by(ISSUER).except(policy::target_in_group("admins"));
+    let layer = by_act(&desk).policy(vouched).build().unwrap();
+    let token = |sub: &str| {
+        let token = desk.token(sub, &[]).without("groups");
+        token.claim("act", json!({ "sub": "carol" })).sign()
+    };
+    desk.send(&layer, get(&token("root"), &[]))
+        .await
+        .assert_refused(403);
+    let seen = desk.send(&layer, get(&token("alice"), &[])).await;
+    seen.assert_ran_as("alice", Some("carol"));
+    assert_eq!(seen.body["groups"], json!(["customers", "beta"]));
+}
+
+#[tokio::test]
+async fn a_directory_that_finds_somebody_else_looks_as_if_it_found_nobody() {
+    let desk = Desk::new();
+    let users = desk.users.clone();
+    // As a database that compares without regard to case.
+    let careless = move |target: &TargetRef| match target.who() {
+        tower_impersonate::terms::Who::Subject(sub) => {
+            let target = TargetRef::subject(target.issuer(), sub.to_lowercase());
+            tower_impersonate::directory::Directory::find(&users, &target)
+        }
+        _ => unreachable!("nobody is asked for by name"),
+    };
+    let layer = desk.builder().directory(careless).build().unwrap();
+    let seen = desk
+        .as_carol(&layer, &[("impersonate-user", "ALICE")])
+        .await;
+    let nobody = desk
+        .as_carol(&layer, &[("impersonate-user", "NOBODY")])
+        .await;
+    seen.assert_refused(403);
+    nobody.assert_refused(403);
+    assert_eq!(seen.body, nobody.body);
+    assert_eq!(desk.events(EventName::Denied).len(), 2);
+}
+
+#[tokio::test]
+async fn a_grant_behind_a_claim_of_any_name_or_form_is_401() {
+    let desk = Desk::new();
+    let layer = desk
+        .bare()
+        .issuer(desk.accepted().trust_claim("view_as"))
+        .resolve(resolve::claim("view_as").or_string())
+        .policy(policy::in_group("support"))
+        .build()
+        .unwrap();
+    for value in [
+        json!({ "sub": "alice", "grant_id": "g1" }),
+        json!(r#"{"sub":"alice","grant_id":"g1"}"#),
+    ] {
+        let token = desk.token("carol", &["support"]).claim("view_as", value);
+        desk.send(&layer, get(&token.sign(), &[]))
+            .await
+            .assert_refused(401);
+    }
+}
+
+#[tokio::test]
+async fn a_rule_about_a_claim_that_is_a_fact_knows_nothing_and_so_denies() {
+    let desk = Desk::new();
+    for name in ["scope", "groups"] {
+        let policy = policy::in_group("support").except(policy::claim(name, "limited"));
+        let layer = desk.builder().policy(policy).build().unwrap();
+        desk.as_carol(&layer, AS_ALICE).await.assert_refused(403);
+    }
+}
+
+#[tokio::test]
+async fn a_strategy_of_ones_own_names_no_actor_that_the_token_does_not() {
+    let desk = Desk::new();
+    let invented = resolve::custom(|claims: &Verified<Claims>, _: &Parts| {
+        let root = tower_impersonate::identity::IdentityKey::new(ISSUER, "root");
+        assert!(claims.acting(root).is_none());
+        Resolution::NotRequested
+    });
+    let layer = desk
+        .bare()
+        .issuer(desk.accepted().trust_act())
+        .resolve(invented)
+        .resolve(resolve::act())
+        .policy(policy::vouched_by(ISSUER))
+        .build()
+        .unwrap();
+    desk.as_carol(&layer, &[])
+        .await
+        .assert_ran_as("carol", None);
+    let token = desk
+        .token("alice", &[])
+        .claim("act", json!({ "sub": "carol" }))
+        .sign();
+    desk.send(&layer, get(&token, &[]))
+        .await
+        .assert_ran_as("alice", Some("carol"));
+}
+
+#[tokio::test]
+async fn a_group_header_beside_a_role_of_ones_own_is_not_passed_over() {
+    let desk = Desk::new();
+    let own_role = resolve::custom(|claims: &Verified<Claims>, _: &Parts| -> Resolution {
+        Requested::new(claims.caller(), Ask::role(["a"].into())).into()
+    });
+    let layer = desk
+        .bare()
+        .issuer(desk.accepted())
+        .resolve(own_role)
+        .resolve(resolve::role(["b"]))
+        .policy(policy::in_group("support"))
+        .build()
+        .unwrap();
+    desk.as_carol(&layer, &[])
+        .await
+        .assert_ran_as("carol", Some("carol"));
+    desk.as_carol(&layer, &[("impersonate-group", "b")])
+        .await
+        .assert_refused(409);
+}
+
+#[test]
+fn a_policy_that_names_an_issuer_nobody_configured_is_refused() {
+    let desk = Desk::new();
+    let trailing = format!("{ISSUER}/");
+    for rule in [
+        policy::allow_all().except(policy::target_in_group("admins").of(trailing.as_str())),
+        policy::vouched_by(trailing.as_str()),
+        policy::from_issuer(trailing.as_str()).or(policy::staff()),
+    ] {
+        let built = desk.builder().policy(rule).build();
+        assert!(
+            matches!(built, Err(ConfigError::UnknownIssuer { issuer, .. }) if issuer == trailing)
+        );
+    }
+}

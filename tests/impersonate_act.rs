@@ -6,6 +6,7 @@ use serde_json::json;
 use support::{Desk, ISSUER, Seen, get};
 use tower_impersonate::middleware::Builder;
 use tower_impersonate::resolve::{self};
+use tower_impersonate::testing::TestIssuer;
 use tower_impersonate::{ImpersonationLayer, policy};
 
 const OTHER: &str = "https://other.example.com";
@@ -82,6 +83,7 @@ async fn act_vouched_by_its_issuer_needs_no_groups_of_the_actor() {
         .assert_refused(403);
     desk.assert_denied("carol", None, "vouched_by(https://issuer.example.com)");
     let elsewhere = trusting(&desk)
+        .issuer(TestIssuer::offline(OTHER).issuer())
         .resolve(resolve::act())
         .policy(policy::vouched_by(OTHER))
         .build()

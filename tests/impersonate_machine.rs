@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use support::{Desk, ISSUER, Seen, get};
+use tower_impersonate::testing::TestIssuer;
 use tower_impersonate::{ImpersonationLayer, policy, resolve};
 
 const AS_ALICE: (&str, &str) = ("impersonate-user", "alice");
@@ -25,7 +26,9 @@ async fn a132_a_machine_is_denied_unless_the_policy_names_it_and_the_header_lets
         std::sync::Arc::new(directory);
     let layer = |header, rule| {
         let builder = desk.bare().directory(std::sync::Arc::clone(&directory));
-        let builder = builder.issuer(desk.accepted()).resolve(header);
+        let other = TestIssuer::offline("https://other.example.com").issuer();
+        let builder = builder.issuer(desk.accepted()).issuer(other);
+        let builder = builder.resolve(header);
         builder.policy(rule).build().unwrap()
     };
     let header = || resolve::header("impersonate-user");

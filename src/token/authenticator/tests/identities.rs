@@ -100,7 +100,15 @@ fn machines() {
 #[test]
 fn an_actor_is_believed_only_from_a_trusted_issuer() {
     let signer = Signer::new("k");
-    let token = signer.token(&claims());
+    let by = |act: Value| {
+        let mut claims = claims();
+        claims["act"] = act;
+        signer.token(&claims)
+    };
+    let token = by(json!({
+        "sub": "bob",
+        "iss": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_A",
+    }));
     let actor = || {
         IdentityKey::new(
             "https://issuer-cognito-idp.eu-west-1.amazonaws.com/eu-west-1_A",
@@ -142,9 +150,14 @@ fn an_actor_is_believed_only_from_a_trusted_issuer() {
         (bob.voucher(), bob.is_own(), bob.groups()),
         (ISS, false, None)
     );
-    let stranger = claims
-        .acting(IdentityKey::new("https://elsewhere", "eve"))
-        .expect("trusted");
+    let eve = || IdentityKey::new("https://elsewhere", "eve");
+    assert!(
+        claims.acting(eve()).is_none(),
+        "the token does not name her"
+    );
+    let token = by(json!({ "sub": "eve", "iss": "https://elsewhere" }));
+    let claims = at_once(&authenticator, &token, now()).expect("a good token");
+    let stranger = claims.acting(eve()).expect("trusted");
     assert_eq!(
         (stranger.affiliation(), stranger.tenant()),
         (Affiliation::Tenant, None)
