@@ -91,6 +91,24 @@ fn a_strategy_that_lets_anybody_be_named_needs_a_directory() {
 }
 
 #[test]
+fn a_policy_without_a_strategy_and_a_strategy_that_nobody_is_trusted_for_are_refused() {
+    let desk = Desk::new();
+    let bare = || {
+        desk.bare()
+            .issuer(desk.accepted())
+            .policy(policy::allow_all())
+    };
+    assert_eq!(
+        refused(bare()),
+        "a policy is configured, but no strategy: call `resolve`"
+    );
+    assert_eq!(
+        refused(bare().resolve(resolve::act())),
+        "a strategy is not configured soundly: no issuer is trusted for the claim `act`: call `trust_act`"
+    );
+}
+
+#[test]
 fn a_policy_whose_facts_nothing_can_tell_is_refused() {
     let desk = Desk::new();
     let claim = || resolve::claim("impersonating");
@@ -103,13 +121,13 @@ fn a_policy_whose_facts_nothing_can_tell_is_refused() {
     let exception = || policy::allow_all().except(policy::target_in_group("admins"));
     let builder = tokens_only(&desk, desk.accepted().trust_claim("impersonating")).resolve(claim());
     assert_eq!(refused(builder.policy(exception())), targets);
-    let builder = tokens_only(&desk, without_groups(&desk)).resolve(resolve::act());
+    let builder = tokens_only(&desk, without_groups(&desk).trust_act()).resolve(resolve::act());
     assert_eq!(refused(builder.policy(exception())), targets);
 
     // Told by the token, told by the directory, not needed.
     let builder = tokens_only(&desk, desk.accepted().trust_claim("impersonating")).resolve(claim());
     assert!(builder.policy(policy::in_group("support")).build().is_ok());
-    let builder = tokens_only(&desk, desk.accepted()).resolve(resolve::act());
+    let builder = tokens_only(&desk, desk.accepted().trust_act()).resolve(resolve::act());
     assert!(builder.policy(exception()).build().is_ok());
     let builder =
         tokens_only(&desk, without_groups(&desk).trust_claim("impersonating")).resolve(claim());
@@ -225,7 +243,10 @@ fn issuers_that_cannot_work_are_refused() {
     let pool = |region, pool| Issuer::cognito(region, pool).client_ids(["desk"]);
     let good = "https://good.example.com";
     for (issuer, reason) in [
-        (Issuer::oidc(good), "audiences are missing"),
+        (
+            Issuer::oidc(good),
+            "audiences are missing: call `audiences`",
+        ),
         (oidc(good).audiences([" "]), "a blank value"),
         (oidc(good).groups_claim(""), "a blank value"),
         (
@@ -240,7 +261,7 @@ fn issuers_that_cannot_work_are_refused() {
         (oidc(good).id_tokens(), "id_tokens() is for Cognito"),
         (
             oidc(good).jwks_url("http://good.example.com/keys"),
-            "a URL that is not https",
+            "a URL that is not https; for a provider on this machine call `insecure_loopback_http`",
         ),
         (
             oidc(good).jwks_url("https://me@good.example.com/"),
@@ -254,12 +275,12 @@ fn issuers_that_cannot_work_are_refused() {
     for (issuer, reason) in [
         (
             oidc("http://good.example.com"),
-            r#"issuer "http://good.example.com": a URL that is not https"#,
+            r#"issuer "http://good.example.com": a URL that is not https; for a provider on this machine call `insecure_loopback_http`"#,
         ),
         (oidc(""), r#"issuer "": blank, too long or not printable"#),
         (
             Issuer::cognito("eu-west-1", "eu-west-1_Ab12Cd34E"),
-            r#"issuer "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab12Cd34E": client ids are missing"#,
+            r#"issuer "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab12Cd34E": client ids are missing: call `client_ids`"#,
         ),
         (
             pool("eu-west-1", "../evil"),

@@ -136,7 +136,11 @@ async fn a114_act_from_an_issuer_not_trusted_for_it_is_403_whether_or_not_a_stra
     let desk = Desk::new();
     let bare = || desk.bare().policy(policy::in_group("support"));
     for builder in [
-        bare().issuer(desk.accepted()).resolve(resolve::act()),
+        // Another issuer is trusted for it.
+        bare()
+            .issuer(desk.accepted())
+            .issuer(TestIssuer::offline(OTHER).issuer().trust_act())
+            .resolve(resolve::act()),
         bare()
             .issuer(desk.accepted())
             .resolve(resolve::header("impersonate-user")),

@@ -199,3 +199,21 @@ async fn our_faults_are_errors_and_the_clients_are_not() {
     assert_eq!(next(), (Level::DEBUG, "invalid_token".to_owned()));
     assert_eq!(next(), (Level::ERROR, "layer_applied_twice".to_owned()));
 }
+
+#[tokio::test]
+async fn a_reason_does_not_look_like_further_fields_in_a_text_log() {
+    let log = Log::default();
+    let _default = scoped(registry().with(log.text_layer()));
+    let desk = Desk::new();
+    let sink = tower_impersonate::audit::tracing();
+    let layer = desk.builder().audit(sink).build().unwrap();
+    let forged = r#"x, impersonation.actor.sub: "root""#;
+    let headers = [
+        ("impersonate-user", "alice"),
+        ("impersonate-reason", forged),
+    ];
+    let seen = desk.as_carol(&layer, &headers).await;
+    seen.assert_ran_as("alice", Some("carol"));
+    let quoted = r#"impersonation.reason="x, impersonation.actor.sub: \"root\"""#;
+    assert!(log.text().contains(quoted), "{}", log.text());
+}

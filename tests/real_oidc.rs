@@ -287,7 +287,9 @@ async fn act_of_an_issuer_that_is_not_trusted_for_it_is_refused() {
         .provider
         .exchanged(&desk.alice().await, &desk.carol().await)
         .await;
-    let asked = serve(desk.bare().issuer(desk.issuer()).resolve(resolve::act())).await;
+    let other = TestIssuer::offline("https://other.example.com").issuer();
+    let both = desk.bare().issuer(desk.issuer()).issuer(other.trust_act());
+    let asked = serve(both.resolve(resolve::act())).await;
     let seen = asked.get(&exchanged, &[]).await;
     desk.assert_denied(&seen, "untrusted_act");
     let by_header_only = desk.server().await;

@@ -17,7 +17,9 @@ const AS_ALICE: &[(&str, &str)] = &[("impersonate-user", "alice")];
 #[tokio::test]
 async fn all_bad_tokens_look_alike_and_the_causes_differ() {
     let desk = Desk::new();
-    let layer = desk.builder().resolve(resolve::act()).build().unwrap();
+    let other = TestIssuer::offline("https://other.example.com").issuer();
+    let builder = desk.builder().issuer(other.trust_act());
+    let layer = builder.resolve(resolve::act()).build().unwrap();
     let carol = || desk.token("carol", &["support"]);
     let other = TestIssuer::offline("https://issuer.example.com").with_clock(desk.clock.clone());
     let now = desk.clock.now().unix_seconds();

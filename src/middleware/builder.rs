@@ -256,6 +256,9 @@ impl Builder {
         }
         strategies.sort_by_key(|strategy| strategy.nature().asked != Asked::Always);
         let decision = if strategies.is_empty() {
+            if self.policy.is_some() {
+                return Err(ConfigError::NoStrategy);
+            }
             None
         } else {
             let policy = self.policy.ok_or(ConfigError::NoPolicy)?;
@@ -337,17 +340,25 @@ fn check_facts(
             issuer: (*issuer).to_owned(),
         });
     }
-    let untrusted = |name: &str| {
-        !authenticator
+    let untrusted = |name: &str| match name {
+        "act" => !authenticator.issuers().any(|issuer| issuer.trusts_act()),
+        name => !authenticator
             .issuers()
-            .any(|issuer| issuer.trusts_claim(name))
+            .any(|issuer| issuer.trusts_claim(name)),
     };
     if let Some(name) = strategies
         .iter()
         .filter_map(|s| s.nature().claim)
         .find(|n| untrusted(n))
     {
-        let detail = format!("no issuer is trusted for the claim `{name}`: call `trust_claim`");
+        let detail = format!(
+            "no issuer is trusted for the claim `{name}`: call `{}`",
+            if name == "act" {
+                "trust_act"
+            } else {
+                "trust_claim"
+            },
+        );
         return Err(ConfigError::Strategy { detail });
     }
     if has_directory {

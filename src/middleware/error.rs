@@ -19,6 +19,8 @@ pub enum ConfigError {
     },
     /// There are strategies, but no policy that would ever allow one.
     NoPolicy,
+    /// There is a policy, but no strategy by which a request could say that it impersonates.
+    NoStrategy,
     /// There are strategies, but no audit sink to record them.
     NoAudit,
     /// The audit sink is not ready.
@@ -61,6 +63,9 @@ impl fmt::Display for ConfigError {
             }
             Self::NoPolicy => {
                 f.write_str("strategies are configured, but no policy: call `policy`")
+            }
+            Self::NoStrategy => {
+                f.write_str("a policy is configured, but no strategy: call `resolve`")
             }
             Self::NoAudit => f.write_str("strategies are configured, but no audit: call `audit`"),
             Self::Audit(_) => f.write_str("the audit sink is not ready"),

@@ -35,7 +35,7 @@ impl Resolve for Act {
     }
 
     fn nature(&self) -> Nature<'_> {
-        Nature::with_targets(Targets::Vouched)
+        Nature::with_targets(Targets::Vouched).reads_claim("act")
     }
 }
 

@@ -59,6 +59,24 @@ impl TargetRef {
         &self.who
     }
 
+    /// The `sub`, where it is one.
+    #[must_use]
+    pub fn as_subject(&self) -> Option<&str> {
+        match &self.who {
+            Who::Subject(subject) => Some(subject),
+            Who::Name(_) => None,
+        }
+    }
+
+    /// The name, where it is one.
+    #[must_use]
+    pub fn as_name(&self) -> Option<&str> {
+        match &self.who {
+            Who::Name(name) => Some(name),
+            Who::Subject(_) => None,
+        }
+    }
+
     /// Whether this names the person with that key for certain; a name never does.
     #[must_use]
     pub fn is(&self, key: &IdentityKey) -> bool {

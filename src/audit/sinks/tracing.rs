@@ -1,4 +1,4 @@
-use std::fmt::{self, Write};
+use std::borrow::Cow;
 
 use ::tracing::subscriber::NoSubscriber;
 use ::tracing::{Level, dispatcher, error, event};
@@ -42,6 +42,8 @@ impl AuditSink for TracingSink {
 macro_rules! emit {
     ($event:ident, $name:literal, $level:expr) => {{
         let (target, request) = ($event.target, $event.request);
+        // As text, which formatters quote: free text must not look like further fields.
+        let reason = $event.reason().map(visible);
         event!(
             name: $name,
             target: "impersonation.audit",
@@ -63,8 +65,7 @@ macro_rules! emit {
             impersonation.strategy = $event.ask.map(|ask| ask.strategy().as_str()),
             impersonation.mode = $event.mode.map(Mode::as_str),
             impersonation.groups = $event.groups.map(::tracing::field::debug),
-            impersonation.reason =
-                $event.reason().map(|reason| ::tracing::field::display(Seen(reason))),
+            impersonation.reason = reason.as_deref(),
             impersonation.denials.left_out = ($event.left_out > 0).then_some($event.left_out),
             http.request.method = request.map(|request| request.method),
             url.path = request.map(|request| request.path),
@@ -101,16 +102,16 @@ fn emit(event: &Event<'_>) -> Result<(), AuditError> {
 }
 
 /// Text in which every character can be seen.
-struct Seen<'a>(&'a str);
-
-impl fmt::Display for Seen<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| {
-            if is_hidden(c) {
-                write!(f, "{}", c.escape_unicode())
-            } else {
-                f.write_char(c)
-            }
-        })
+fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
     }
+    let seen = |c: char| {
+        if is_hidden(c) {
+            c.escape_unicode().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    Cow::Owned(text.chars().map(seen).collect())
 }

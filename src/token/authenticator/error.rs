@@ -45,7 +45,9 @@ impl fmt::Display for AuthenticatorError {
             Self::Issuer(error) => error.fmt(f),
             Self::NoCrypto => f.write_str("no cryptography is compiled in"),
             Self::CryptoSelfTest => f.write_str("cryptography does not accept a known signature"),
-            Self::NoHttpClient => f.write_str("keys must be fetched and nothing can fetch them"),
+            Self::NoHttpClient => {
+                f.write_str("keys must be fetched: turn on the feature `jwks` or call `fetch_keys`")
+            }
             Self::HttpClient(_) => f.write_str("the HTTP client could not be set up"),
             Self::OutOfBounds { setting, bounds } => write!(f, "{setting} must be {bounds}"),
         }

@@ -74,13 +74,13 @@ impl Issuer {
         if cognito && self.client_ids.is_empty() {
             return Err(wrong(
                 IssuerErrorKind::MissingClientIds,
-                "client ids are missing",
+                "client ids are missing: call `client_ids`",
             ));
         }
         if !cognito && self.audiences.is_empty() {
             return Err(wrong(
                 IssuerErrorKind::MissingAudiences,
-                "audiences are missing",
+                "audiences are missing: call `audiences`",
             ));
         }
         let settings = [&self.client_ids, &self.audiences, &self.trusted]

@@ -42,7 +42,7 @@ pub(crate) use self::url::UrlRule;
 /// let anyone = Issuer::oidc("https://issuer.example.com");
 /// let error = Authenticator::builder().issuer(anyone).build().err().map(|error| error.to_string());
 /// # #[cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
-/// assert_eq!(error.as_deref(), Some(r#"issuer "https://issuer.example.com": audiences are missing"#));
+/// assert_eq!(error.as_deref(), Some(r#"issuer "https://issuer.example.com": audiences are missing: call `audiences`"#));
 /// ```
 #[derive(Clone)]
 #[must_use]

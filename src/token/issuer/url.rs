@@ -23,7 +23,9 @@ impl UrlRule {
         match (url.scheme_str(), self) {
             (Some("https"), _) => Ok(url),
             (Some("http"), Self::HttpsOrLoopback) if loopback => Ok(url),
-            _ => Err("a URL that is not https"),
+            _ => Err(
+                "a URL that is not https; for a provider on this machine call `insecure_loopback_http`",
+            ),
         }
     }
 }

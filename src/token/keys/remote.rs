@@ -164,7 +164,7 @@ impl Remote {
                 tracing::warn!(
                     target: "impersonation::token",
                     issuer = &*self.parts.issuer, error = &error as &dyn std::error::Error,
-                    "keys could not be renewed"
+                    "keys could not be fetched"
                 );
                 self.renew_at
                     .store(millis(now.saturating_add(COOL_DOWN)), Ordering::Release);
