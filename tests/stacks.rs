@@ -180,3 +180,60 @@ async fn unknown_paths_are_covered_outside_the_router() {
     let response = inside.oneshot(request(None, &[])).await.unwrap();
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
 }
+
+/// tonic puts the layer around its routes, with its own body, and serves that.
+#[tokio::test]
+async fn tonic_takes_the_layer_and_a_call_without_a_token_is_unauthenticated() {
+    use http_body_util::Empty;
+    use tonic::server::NamedService;
+
+    #[derive(Clone)]
+    struct Greeter;
+    impl NamedService for Greeter {
+        const NAME: &'static str = "shop.Greeter";
+    }
+    impl tower::Service<Request<tonic::body::Body>> for Greeter {
+        type Response = Response<tonic::body::Body>;
+        type Error = Infallible;
+        type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+        fn poll_ready(
+            &mut self,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<(), Infallible>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, _: Request<tonic::body::Body>) -> Self::Future {
+            std::future::ready(Ok(Response::new(tonic::body::Body::default())))
+        }
+    }
+
+    let desk = Desk::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let incoming = tonic::transport::server::TcpIncoming::from(listener);
+    let server = tonic::transport::Server::builder()
+        .layer(desk.layer())
+        .add_service(Greeter)
+        .serve_with_incoming(incoming);
+    let server = tokio::spawn(server);
+
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let client = hyper_util::client::legacy::Client::builder(executor)
+        .http2_only(true)
+        .build_http();
+    let call = |token: Option<&str>| {
+        let mut request = Request::post(format!("http://{address}/shop.Greeter/Greet"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        request.body(Empty::<Bytes>::new().boxed()).unwrap()
+    };
+    let refused = client.request(call(None)).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::OK);
+    assert_eq!(refused.headers()["grpc-status"], "16");
+    let passed = client.request(call(Some(&desk.carol()))).await.unwrap();
+    assert!(!passed.headers().contains_key("grpc-status"));
+    server.abort();
+}
