@@ -91,7 +91,7 @@ fn assert_unavailable(seen: &Seen) {
 #[track_caller]
 fn assert_deadline(began: Instant) {
     let waited = began.elapsed().as_secs_f64();
-    assert!((4.5..15.0).contains(&waited), "{waited} s");
+    assert!((4.5..7.0).contains(&waited), "{waited} s");
 }
 
 fn keys_in(set: &str) -> Vec<Value> {
@@ -116,7 +116,7 @@ async fn a46_slow_endpoints_are_given_up_after_five_seconds() {
         // Told at once from now on, until the cool-down is over.
         let began = Instant::now();
         assert_unavailable(&ask_anew(&desk, &layer).await);
-        assert!(began.elapsed() < Duration::from_secs(4), "told at once");
+        assert!(began.elapsed() < Duration::from_secs(1));
         assert_eq!(server.count(), 1);
     };
     tokio::join!(

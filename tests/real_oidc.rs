@@ -464,7 +464,7 @@ async fn a51_a_dropped_key_is_noticed_by_age_alone() {
     server.get(&token, &[]).await.assert_ran_as("carol", None);
     let began = Instant::now();
     while server.get(&token, &[]).await.ran {
-        assert!(began.elapsed() < Duration::from_secs(30), "the key stays");
+        assert!(began.elapsed() < Duration::from_secs(5), "the key stays");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_invalid(&server.get(&token, &[]).await);
@@ -502,7 +502,7 @@ async fn a46_while_the_key_set_hangs_known_keys_go_on_and_others_wait_five_secon
     let ((refused, refused_after), served_by) = tokio::join!(waiting, meanwhile);
     assert_unavailable(&refused);
     assert!(
-        (4.5..15.0).contains(&refused_after.as_secs_f64()),
+        (4.5..7.0).contains(&refused_after.as_secs_f64()),
         "{refused_after:?}"
     );
     assert!(served_by < Duration::from_secs(4), "{served_by:?}");
@@ -511,7 +511,7 @@ async fn a46_while_the_key_set_hangs_known_keys_go_on_and_others_wait_five_secon
     desk.provider.keys("ok").await;
     let began = Instant::now();
     assert_unavailable(&server.get(&unknown, &[]).await);
-    assert!(began.elapsed() < Duration::from_secs(4), "told at once");
+    assert!(began.elapsed() < Duration::from_secs(1));
     assert_eq!(desk.provider.key_requests().await, 2);
     desk.clock.advance(Duration::from_secs(10));
     server.get(&unknown, &[]).await.assert_ran_as("carol", None);
@@ -529,7 +529,7 @@ async fn a46_before_the_first_keys_everybody_waits_five_seconds_at_most() {
     let waited = began.elapsed();
     assert_unavailable(&one);
     assert_unavailable(&other);
-    assert!((4.5..15.0).contains(&waited.as_secs_f64()), "{waited:?}");
+    assert!((4.5..7.0).contains(&waited.as_secs_f64()), "{waited:?}");
     assert_eq!(desk.provider.key_requests().await, 1);
     assert!(desk.sink.events().is_empty());
 }
