@@ -71,22 +71,18 @@ impl Pipeline {
         claims: Verified<Claims>,
         found: Option<Requested>,
     ) -> Next {
-        let due = |strategy: &&Arc<dyn Resolve>| {
+        let due = |strategy: &Arc<dyn Resolve>| {
             found.is_none() || strategy.nature().asked == Asked::Always
         };
-        match config.strategies.iter().skip(index).find(due) {
-            Some(strategy) => {
-                let skipped = config
-                    .strategies
-                    .iter()
-                    .skip(index)
-                    .take_while(|s| !due(s))
-                    .count();
+        let mut rest = config.strategies.iter().enumerate().skip(index);
+        match rest.find(|(_, strategy)| due(strategy)) {
+            Some((asked, strategy)) => {
                 let answer = strategy.resolve(&claims, parts);
+                let next = asked + 1;
                 Ok(Stage::Resolving {
                     claims,
                     found,
-                    next: index + skipped + 1,
+                    next,
                     answer,
                 })
             }
