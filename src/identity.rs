@@ -375,7 +375,7 @@ impl fmt::Debug for Identity {
 /// A list of names, compared byte for byte: groups, scopes, authentication methods.
 ///
 /// Cheap to clone.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Names(Option<Arc<[Box<str>]>>);
 
 impl Names {

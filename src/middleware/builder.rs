@@ -15,6 +15,7 @@ use crate::policy::Policy;
 use crate::principal::Principal;
 use crate::rejection::{Problem, RespondToRejection};
 use crate::resolve::{Asked, OwnHeaders, Resolve, Settlement, Targets};
+use crate::stamp::OuterSpans;
 use crate::time::Clock;
 use crate::token::{
     Authenticator, AuthenticatorBuilder, BearerHeader, CacheLimits, ExtractToken, FetchKeys, Issuer,
@@ -303,6 +304,7 @@ impl Builder {
             preflight: self.preflight,
             reads: self.reads,
             deadline: self.deadline,
+            outer: OuterSpans::new(),
         }))
     }
 }

@@ -9,6 +9,7 @@ use crate::gate::Gate;
 use crate::principal::Principal;
 use crate::rejection::RespondToRejection;
 use crate::resolve::{Resolve, Settlement};
+use crate::stamp::OuterSpans;
 use crate::time::Clock;
 use crate::token::{Authenticator, ExtractToken};
 
@@ -30,6 +31,8 @@ pub(super) struct Config {
     pub(super) preflight: Preflight,
     pub(super) reads: Reads,
     pub(super) deadline: Duration,
+    /// The spans that are open around requests.
+    pub(super) outer: OuterSpans,
     /// The request headers that decide about the answer, for `Vary`.
     pub(super) vary: Option<HeaderValue>,
 }

@@ -51,9 +51,8 @@ impl Session {
         })
     }
 
-    /// Stamps the span that is open around the layer.
-    pub(super) fn stamp_outer(&self) {
-        self.stamp.record_on(&Span::current());
+    pub(super) fn stamp(&self) -> &Stamp {
+        &self.stamp
     }
 
     /// The handler answered; `rest` says whether a body still goes on.

@@ -1,12 +1,12 @@
 //! The stamp: who is really there, and whom they act as, on every span and log record.
 //!
-//! A plain request gets `user.id` on the span that is open around it ([`record_user`]). An
+//! A plain request gets `user.id` on the span that is open around it ([`OuterSpans`]). An
 //! impersonating one gets more:
 //!
 //! - its own span `impersonation.request` ([`open_span`], [`complete_span`]), at level `ERROR`, so
 //!   that `RUST_LOG=warn` keeps it;
-//! - the same fields on the span that was open around it ([`Stamp::record_on`]), whether or not
-//!   that span declared them;
+//! - the same fields on the span that was open around it ([`OuterSpans`]), whether or not that span
+//!   declared them;
 //! - a place on the thread for as long as the handler and the response body are polled
 //!   ([`Stamp::enter`]), where whatever runs inside finds it ([`current`]).
 //!
@@ -17,12 +17,12 @@
 //! else is ever stamped. The names are in [`fields`].
 //!
 //! Caveat: a bare `tokio::spawn`, `spawn_blocking` or `std::thread` carries no context, so nobody
-//! can stamp what runs there; spawn with `in_current_span()`. Log records written before the caller
-//! was authenticated carry no stamp either.
+//! can stamp what runs there: use [`spawn`], [`spawn_blocking`] or [`carry`]. Log records written
+//! before the caller was authenticated carry no stamp either.
 //!
 //! Caveat: the span that is open around the layer must be the request's own. One that serves several
-//! requests, such as a connection's, would show the subs of one request beside the next; and where
-//! a filter drops the request's span (`tower_http`'s is at `DEBUG`), the one around that is current.
+//! requests, such as a connection's, keeps the stamp of the first, with one warning; and where a
+//! filter drops the request's span (`tower_http`'s is at `DEBUG`), the one around that is current.
 //!
 //! ```
 //! use tower_impersonate::identity::IdentityKey;
@@ -49,14 +49,17 @@ pub mod fields;
 pub mod subscriber;
 
 mod ambient;
+mod outer;
 mod record;
 mod span;
+mod spawn;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::ambient::{Entered, current};
-pub use self::record::record_user;
+pub use self::outer::OuterSpans;
 pub use self::span::{complete_span, open_span};
+pub use self::spawn::{Carried, carry, spawn, spawn_blocking};
 pub use self::value::Stamp;

@@ -4,7 +4,6 @@ use std::sync::LazyLock;
 
 use tracing::Span;
 use tracing::field::{Field, Value, display};
-use tracing::level_filters::LevelFilter;
 use tracing_core::callsite::DefaultCallsite;
 use tracing_core::metadata::{Kind, Level, Metadata};
 use tracing_core::span::{Id, Record};
@@ -13,22 +12,8 @@ use tracing_core::{Dispatch, metadata};
 use crate::identity::Names;
 use crate::stamp::fields;
 
-/// Records `user.id` on the current span, whether or not that span declared the field.
-///
-/// Does nothing where no subscriber listens or no span is open. It allocates nothing itself.
-pub fn record_user(sub: &str) {
-    if LevelFilter::current() == LevelFilter::OFF {
-        return;
-    }
-    let values = Values {
-        user: Some(sub),
-        ..Values::default()
-    };
-    on_span(&Span::current(), &values);
-}
-
 /// What to record; what is `None` is left as it is on the span.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Hash)]
 pub(super) struct Values<'a> {
     pub(super) user: Option<&'a str>,
     pub(super) actor_sub: Option<&'a str>,

@@ -152,7 +152,7 @@ impl Pipeline {
                         ready(&mut answer, &mut cx)
                     };
                     match polled {
-                        Poll::Ready(written) => recorded(session, written),
+                        Poll::Ready(written) => recorded(config, session, written),
                         Poll::Pending => return self.stay(Stage::Recording { session, answer }),
                     }
                 }

@@ -116,7 +116,7 @@ impl Pipeline {
         match config.settlement.finish(found, &claims, &parts.headers) {
             Ok(Some(requested)) => Ok(self.decide(config, requested)),
             Ok(None) => {
-                stamp::record_user(claims.identity().subject());
+                config.outer.record_user(claims.identity().subject());
                 Err(Verdict::Pass(Passage::of(Principal::caller(claims))))
             }
             Err(error) => self.fail(config, parts, &claims, error),
@@ -139,7 +139,7 @@ impl Pipeline {
             ResolveErrorKind::Unavailable => return Err(Verdict::unavailable(error)),
         };
         let refused = Refused::unasked(sender(claims), error.detail(), error.ask().cloned());
-        stamp::record_user(refused.actor.subject());
+        config.outer.record_user(refused.actor.subject());
         Ok(self.refuse(config, parts, &refused, Rejection::because(kind, error)))
     }
 
@@ -199,7 +199,7 @@ impl Pipeline {
             span.record(stamp::fields::TARGET_SUB, target.subject());
             span.record(stamp::fields::TARGET_ISS, target.issuer());
         }
-        stamp::record_user(refused.actor.subject());
+        config.outer.record_user(refused.actor.subject());
         let rejection = Rejection::because(kind, DeniedBy(refused.denial.rule.to_string()));
         span.in_scope(|| self.refuse(config, parts, refused, rejection))
     }
@@ -219,10 +219,14 @@ impl Pipeline {
     }
 }
 
-pub(super) fn recorded(mut session: Box<Session>, written: Result<Recorded, AuditError>) -> Next {
+pub(super) fn recorded(
+    config: &Config,
+    mut session: Box<Session>,
+    written: Result<Recorded, AuditError>,
+) -> Next {
     match written {
         Ok(recorded) => {
-            session.stamp_outer();
+            config.outer.record(session.stamp());
             let principal = Some(Principal::impersonated(recorded));
             Err(Verdict::Pass(Passage {
                 principal,

@@ -7,7 +7,7 @@ use tracing_subscriber::registry;
 
 use super::{EXPECTED, Exported, Log, request, stamp, values};
 use crate::identity::{IdentityKey, Names};
-use crate::stamp::{Stamp, current, fields, open_span, record_user};
+use crate::stamp::{OuterSpans, Stamp, current, fields, open_span};
 use crate::terms::{Mode, Strategy};
 
 #[test]
@@ -16,7 +16,7 @@ fn a_plain_request_gets_its_user_on_a_span_that_does_not_declare_it() {
     let both = registry().with(json.json_layer()).with(otel.layer());
     with_default(both, || {
         let plain = || {
-            record_user("alice-sub");
+            OuterSpans::new().record_user("alice-sub");
             tracing::info!("handled");
         };
         tracing::info_span!("outer", route = "/me").in_scope(plain);
@@ -24,7 +24,7 @@ fn a_plain_request_gets_its_user_on_a_span_that_does_not_declare_it() {
     });
     with_default(registry().with(text.text_layer()), || {
         tracing::info_span!("outer", route = "/me").in_scope(|| {
-            record_user("alice-sub");
+            OuterSpans::new().record_user("alice-sub");
             tracing::info!("handled");
         });
     });
@@ -43,21 +43,45 @@ fn a_span_that_declares_the_field_gets_it_too() {
     let otel = Exported::new();
     with_default(registry().with(otel.layer()), || {
         let outer = tracing::info_span!("outer", user.id = tracing::field::Empty);
-        outer.in_scope(|| record_user("alice-sub"));
+        outer.in_scope(|| OuterSpans::new().record_user("alice-sub"));
     });
     assert_eq!(values(&otel.span("outer"), "user.id"), ["alice-sub"]);
 }
 
 #[test]
 fn without_a_subscriber_or_a_span_nothing_happens() {
-    record_user("alice-sub");
+    let outer = OuterSpans::new();
+    outer.record_user("alice-sub");
     stamp().record_on(&tracing::Span::none());
     let log = Log::default();
     with_default(registry().with(log.text_layer()), || {
-        record_user("alice-sub");
+        outer.record_user("alice-sub");
         tracing::info!("no span");
     });
     assert!(!log.text().contains("alice-sub"));
+}
+
+#[test]
+fn a_span_that_serves_several_requests_keeps_its_first_stamp_and_one_warning_tells() {
+    let (json, otel) = (Log::default(), Exported::new());
+    let both = registry().with(json.json_layer()).with(otel.layer());
+    with_default(both, || {
+        let outer = OuterSpans::new();
+        tracing::info_span!("connection").in_scope(|| {
+            outer.record(&stamp());
+            outer.record(&stamp());
+            outer.record_user("bob-sub");
+            outer.record_user("alice-sub");
+        });
+        tracing::info_span!("request").in_scope(|| outer.record_user("bob-sub"));
+    });
+    otel.assert_stamped_once("connection");
+    assert_eq!(values(&otel.span("connection"), "user.id"), ["alice-sub"]);
+    assert_eq!(values(&otel.span("request"), "user.id"), ["bob-sub"]);
+    let lines = json.json();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let said = lines[0]["fields"]["message"].as_str().unwrap_or_default();
+    assert!(said.contains("serves several requests"), "{said}");
 }
 
 #[test]
