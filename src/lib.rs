@@ -28,6 +28,7 @@ pub mod terms;
 pub mod testing;
 pub mod time;
 pub mod token;
+mod visible;
 
 pub use crate::identity::Identity;
 pub use crate::middleware::{ImpersonationLayer, ImpersonationService};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up. A module not listed here does not exist.
 const FLOORS: &[&[&str]] = &[
-    &["answer", "secret", "time"],
+    &["answer", "secret", "time", "visible"],
     &["identity"],
     &["terms"],
     &["token", "directory", "stamp"],

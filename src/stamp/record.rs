@@ -25,22 +25,28 @@ pub(super) struct Values<'a> {
     pub(super) groups: Option<&'a Names>,
 }
 
+impl<'a> Values<'a> {
+    /// In the order of `fields::ALL`, without the groups, which are last.
+    pub(super) fn texts(&self) -> [Option<&'a str>; COUNT - 1] {
+        [
+            self.user,
+            self.actor_sub,
+            self.actor_iss,
+            self.target_sub,
+            self.target_iss,
+            self.mode,
+            self.strategy,
+        ]
+    }
+}
+
 pub(super) fn on_span(span: &Span, values: &Values<'_>) {
     span.with_subscriber(|(id, dispatch)| on_id(id, dispatch, values));
 }
 
 pub(super) fn on_id(id: &Id, dispatch: &Dispatch, values: &Values<'_>) {
     let Some(fields) = &*FIELDS else { return };
-    // In the order of `fields::ALL`.
-    let texts = [
-        values.user,
-        values.actor_sub,
-        values.actor_iss,
-        values.target_sub,
-        values.target_iss,
-        values.mode,
-        values.strategy,
-    ];
+    let texts = values.texts();
     let groups = values.groups.map(|names| display(Joined(names)));
     let pairs: [_; COUNT] = array::from_fn(|i| {
         let value = match texts.get(i) {
@@ -52,7 +58,7 @@ pub(super) fn on_id(id: &Id, dispatch: &Dispatch, values: &Values<'_>) {
     dispatch.record(id, &Record::new(&METADATA.fields().value_set(&pairs)));
 }
 
-struct Joined<'a>(&'a Names);
+pub(super) struct Joined<'a>(pub(super) &'a Names);
 
 impl fmt::Display for Joined<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

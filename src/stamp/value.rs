@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -5,7 +6,8 @@ use tracing::Span;
 
 use crate::identity::{IdentityKey, Names};
 use crate::stamp::ambient::{self, Entered};
-use crate::stamp::record::{self, Values};
+use crate::stamp::fields;
+use crate::stamp::record::{self, Joined, Values};
 use crate::terms::{Mode, Strategy};
 
 /// Who is really there and whom they act as: what goes on spans, logs and audit events.
@@ -77,6 +79,18 @@ impl Stamp {
     #[must_use]
     pub fn groups(&self) -> Option<&Names> {
         self.0.groups.as_ref()
+    }
+
+    /// What it says, by the names of [`fields`]; what there is none of is left out.
+    ///
+    /// For backends that take neither spans nor events of `tracing`.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+        let values = self.values();
+        let groups = values.groups.map(|groups| Joined(groups).to_string());
+        let texts = values.texts().map(|text| text.map(Cow::Borrowed));
+        let texts = texts.into_iter().chain([groups.map(Cow::Owned)]);
+        let named = fields::ALL.iter().copied().zip(texts);
+        named.filter_map(|(name, text)| Some((name, text?)))
     }
 
     /// Records all fields on an open span, whether or not it declared them.

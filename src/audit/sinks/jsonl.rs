@@ -3,12 +3,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
-use serde_json::ser::{CompactFormatter, Formatter, Serializer};
-
-use super::is_hidden;
 use crate::answer::Answer;
 use crate::audit::{AuditError, AuditSink, Completion, Event};
+use crate::visible;
 
 /// Appends every event to a file, as one line of JSON.
 ///
@@ -45,7 +42,7 @@ struct State {
 impl JsonLines {
     fn append(&self, event: &Event<'_>) -> io::Result<()> {
         let mut line = Vec::with_capacity(1024);
-        event.serialize(&mut Serializer::with_formatter(&mut line, Visible))?;
+        visible::write_json(event, &mut line)?;
         line.push(b'\n');
 
         let mut state = self.state();
@@ -113,29 +110,5 @@ impl AuditSink for JsonLines {
             let path = self.path.display();
             AuditError::new(io::Error::new(error.kind(), format!("{path}: {error}")))
         })
-    }
-}
-
-/// JSON in which every character can be seen.
-struct Visible;
-
-impl Formatter for Visible {
-    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
-    where
-        W: ?Sized + Write,
-    {
-        let mut rest = fragment;
-        while let Some(at) = rest.find(is_hidden) {
-            writer.write_all(&rest.as_bytes()[..at])?;
-            let mut chars = rest[at..].chars();
-            for unit in chars.next().into_iter().flat_map(|c| {
-                let mut units = [0; 2];
-                c.encode_utf16(&mut units).to_vec()
-            }) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            rest = chars.as_str();
-        }
-        CompactFormatter.write_string_fragment(writer, rest)
     }
 }

@@ -1,13 +1,11 @@
-use std::borrow::Cow;
-
 use ::tracing::subscriber::NoSubscriber;
 use ::tracing::{Level, dispatcher, error, event};
 
-use super::is_hidden;
 use crate::answer::Answer;
 use crate::audit::{AuditError, AuditSink, Completion, Event, EventName};
 use crate::identity::Identity;
 use crate::terms::Mode;
+use crate::visible;
 
 /// Writes every event as a tracing event of the target `impersonation.audit`.
 ///
@@ -43,7 +41,7 @@ macro_rules! emit {
     ($event:ident, $name:literal, $level:expr) => {{
         let (target, request) = ($event.target, $event.request);
         // As text, which formatters quote: free text must not look like further fields.
-        let reason = $event.reason().map(visible);
+        let reason = $event.reason().map(visible::text);
         event!(
             name: $name,
             target: "impersonation.audit",
@@ -99,19 +97,4 @@ fn emit(event: &Event<'_>) -> Result<(), AuditError> {
         EventName::Completed => emit!(event, "impersonation.completed", Level::INFO),
     }
     Ok(())
-}
-
-/// Text in which every character can be seen.
-fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_hidden) {
-        return Cow::Borrowed(text);
-    }
-    let seen = |c: char| {
-        if is_hidden(c) {
-            c.escape_unicode().to_string()
-        } else {
-            c.to_string()
-        }
-    };
-    Cow::Owned(text.chars().map(seen).collect())
 }

@@ -2,6 +2,8 @@
 
 mod core;
 #[cfg(feature = "subscriber")]
+mod format;
+#[cfg(feature = "subscriber")]
 mod layer;
 
 use std::io;

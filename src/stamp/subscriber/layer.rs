@@ -1,53 +1,3 @@
-//! Stamps every span that is opened while a request impersonates: a layer for `tracing-subscriber`.
-//!
-//! [`StampLayer`] knows whether a span belongs to an impersonating request by the stamp that is
-//! current on the thread; else by the span's parent, else by the span that is entered. The stamp is
-//! kept in the span's extensions, so that tasks spawned with `in_current_span()` are stamped, too.
-//! Each span gets the fields once, through the subscriber, so that every other layer shows them.
-//!
-//! Rules:
-//!
-//! - It must be the **last** `.with(..)`: a layer that comes after it would see the fields of a span
-//!   before the span itself, and a formatting layer then drops the span's own fields.
-//! - It must not stand inside an `Option` or a `Vec`: neither tells it where to record. The spans
-//!   that it has to pass over are counted ([`StampLayer::missed`]) and the first one is warned of.
-//! - A span that declares `impersonation.actor.sub` stamps itself, and one that gives itself a
-//!   `user.id` keeps it.
-//!
-//! Caveat: a span that outlives its request, such as a connection's, keeps the stamp of the request
-//! that opened it. The HTTP stack's spans are left out for this; [`StampLayer::exclude`] names more.
-//! Without a filter of its own the layer asks for every span: filter the whole subscriber, or give
-//! it the filter of the other layers by `.with_filter(..)`.
-//!
-//! ```
-//! use tower_impersonate::identity::IdentityKey;
-//! use tower_impersonate::stamp::{Stamp, subscriber::StampLayer};
-//! use tower_impersonate::terms::{Mode, Strategy};
-//! use tracing_subscriber::layer::SubscriberExt;
-//! # use std::sync::{Arc, Mutex};
-//! # #[derive(Clone, Default)]
-//! # struct Buffer(Arc<Mutex<Vec<u8>>>);
-//! # impl std::io::Write for Buffer {
-//! #     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> { self.0.lock().unwrap().write(bytes) }
-//! #     fn flush(&mut self) -> std::io::Result<()> { Ok(()) }
-//! # }
-//! # let buffer = Buffer::default();
-//! # let writer = buffer.clone();
-//! let fmt = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
-//! let subscriber = tracing_subscriber::registry().with(fmt).with(StampLayer::new());
-//!
-//! let support = IdentityKey::new("https://issuer.example.com", "support-sub");
-//! let alice = IdentityKey::new("https://issuer.example.com", "alice-sub");
-//! let stamp = Stamp::impersonation(&support, Some(&alice), Mode::Full, Strategy::Header, None);
-//!
-//! tracing::subscriber::with_default(subscriber, || {
-//!     let _stamp = stamp.enter();
-//!     tracing::info_span!("load_orders").in_scope(|| tracing::info!("loaded"));
-//! });
-//! let log = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
-//! assert!(log.contains(r#"user.id="alice-sub" impersonation.actor.sub="support-sub""#), "{log}");
-//! ```
-
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -64,11 +14,12 @@ use crate::stamp::span::{NAME, TARGET};
 use crate::stamp::value::Stamp;
 use crate::stamp::{ambient, fields};
 
-/// Puts the stamp on every span of an impersonating request. See the [module](self) for its rules.
+/// Puts the stamp on every span of an impersonating request. See the [module](super) for its rules.
 #[derive(Debug)]
 #[must_use]
 pub struct StampLayer {
     dispatch: OnceLock<WeakDispatch>,
+    records: bool,
     excluded: Vec<Box<str>>,
     missed: Arc<AtomicU64>,
     warned: AtomicBool,
@@ -79,9 +30,21 @@ impl StampLayer {
     pub fn new() -> Self {
         Self {
             dispatch: OnceLock::new(),
+            records: true,
             excluded: ["h2", "hyper", "hyper_util"].map(Box::from).into(),
             missed: Arc::default(),
             warned: AtomicBool::new(false),
+        }
+    }
+
+    /// A layer that puts nothing on spans, and keeps the stamp beside them for [`StampFormat`]: log
+    /// lines of tasks that were spawned with `in_current_span()` have it then, too.
+    ///
+    /// [`StampFormat`]: super::StampFormat
+    pub fn carrying() -> Self {
+        Self {
+            records: false,
+            ..Self::new()
         }
     }
 
@@ -150,7 +113,7 @@ where
         // Recording below takes the extensions again, so this must not hold on to them.
         let carried_before = span.extensions_mut().replace(Carried(stamp.clone()));
         let stamps_itself = attrs.metadata().fields().field(fields::ACTOR_SUB).is_some();
-        if carried_before.is_none() && !stamps_itself {
+        if self.records && carried_before.is_none() && !stamps_itself {
             self.record(id, attrs, &stamp);
         }
     }
@@ -188,15 +151,20 @@ fn inherited<S>(
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let carried = |span: SpanRef<'_, S>| {
-        let extensions = span.extensions();
-        extensions.get::<Carried>().map(|carried| carried.0.clone())
-    };
-    let from_parent = span.parent().and_then(carried);
+    let from_parent = span.parent().and_then(|parent| carried_by(&parent));
     if from_parent.is_some() || attrs.is_contextual() {
         return from_parent;
     }
-    ctx.lookup_current().and_then(carried)
+    carried_by(&ctx.lookup_current()?)
+}
+
+/// The stamp that a layer left with this span.
+pub(super) fn carried_by<S>(span: &SpanRef<'_, S>) -> Option<Stamp>
+where
+    S: for<'a> LookupSpan<'a>,
+{
+    let extensions = span.extensions();
+    extensions.get::<Carried>().map(|carried| carried.0.clone())
 }
 
 /// Whether the record was made by `record`, and says who the principal is.
