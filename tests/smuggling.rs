@@ -1,8 +1,7 @@
 //! The impersonation headers on HTTP/1 sockets, byte for byte: refused or taken off, never passed on.
 //!
-//! stand in `impersonate_header.rs`, A-109 in `impersonate_strategies.rs`,
-//! A-112 in `config.rs` or where the layer stands twice; A-111 and the forms of HTTP/2 stand in
-//! `smuggling_h2.rs`.
+//! stand in `impersonate_header.rs`, A-109 in `impersonate_strategies.rs`, A-112 in
+//! `impersonate_messages.rs`; A-111 and what HTTP/2 makes of the others stand in `smuggling_h2.rs`.
 
 mod support;
 
