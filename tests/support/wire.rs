@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tower::{ServiceBuilder, service_fn};
+use tower::{Service, ServiceBuilder, service_fn};
 use tower_impersonate::ImpersonationLayer;
 use tower_impersonate::middleware::BoxError;
 use tower_impersonate::rejection::Rejection;
@@ -112,7 +113,35 @@ impl Heard {
 impl Wire {
     pub async fn start(layer: &ImpersonationLayer) -> Self {
         let record = Arc::<Mutex<Record>>::default();
-        let (keep, kept) = (Arc::clone(&record), Arc::clone(&record));
+        let kept = Arc::clone(&record);
+        let handler = service_fn(move |request: Request<Incoming>| {
+            let record = Arc::clone(&kept);
+            async move { handle(request, &record).await }
+        });
+        Self::serving(record, layer, handler).await
+    }
+
+    /// With the layer around a service of the test's own, such as a router.
+    pub async fn around<S, B>(layer: &ImpersonationLayer, inner: S) -> Self
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self::serving(Arc::default(), layer, inner).await
+    }
+
+    async fn serving<S, B>(record: Arc<Mutex<Record>>, layer: &ImpersonationLayer, inner: S) -> Self
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let keep = Arc::clone(&record);
         let service = ServiceBuilder::new()
             .map_response(move |response: Response<_>| {
                 let mut record = keep.lock().unwrap();
@@ -125,10 +154,7 @@ impl Wire {
                 response
             })
             .layer(layer.clone())
-            .service(service_fn(move |request: Request<Incoming>| {
-                let record = Arc::clone(&kept);
-                async move { handle(request, &record).await }
-            }));
+            .service(inner);
         let address = serve(service).await;
         Self { address, record }
     }
