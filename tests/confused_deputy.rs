@@ -175,6 +175,13 @@ async fn a117_oneself_is_400_and_never_doubles_a_right() {
     seen.assert_challenge(401, INVALID);
     assert_eq!(seen.cause(), "the act claim is malformed");
     desk.assert_denied("carol", None, "the act claim is malformed");
+    // Called by name, it is found out when the name is looked up.
+    let names = resolve::header("impersonate-user").names();
+    let names = desk.bare().issuer(desk.accepted()).resolve(names);
+    let names = names.policy(policy::in_group("support")).build().unwrap();
+    let seen = send(&desk, &names, CAROL, &[], &[("impersonate-user", "Carol")]).await;
+    seen.assert_challenge(400, MALFORMED);
+    desk.assert_denied("carol", Some("carol"), "self");
     // Whoever may impersonate nobody learns nothing of it.
     let seen = send(&desk, &layer, ALICE, &[], &[AS_ALICE]).await;
     seen.assert_challenge(403, FORBIDDEN);

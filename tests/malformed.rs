@@ -225,6 +225,8 @@ async fn a158_random_request_headers() {
             let name = HeaderName::from_static(names[random.below(names.len())]);
             let seeds = [
                 "alice",
+                "al\u{ef}ce",
+                "\u{202e}ecila",
                 ISSUER,
                 "viewers",
                 "",

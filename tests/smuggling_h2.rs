@@ -19,6 +19,9 @@ use tower::{Layer, service_fn};
 use tower_impersonate::ImpersonationLayer;
 use wire::{Heard, REQUEST, Wire};
 
+/// Name and value, as they go into a frame.
+type Field<'a> = (&'a str, &'a [u8]);
+
 const USER: &str = "impersonate-user";
 const MALFORMED: &str = r#"Bearer realm="api", error="invalid_request""#;
 
@@ -214,7 +217,7 @@ async fn a108_trailers_and_names_like_pseudo_headers_say_nothing() {
 }
 
 /// A gRPC call with these metadata.
-async fn call(wire: &Wire, token: &str, metadata: &[(&str, &[u8])]) -> Heard {
+async fn call(wire: &Wire, token: &str, metadata: &[Field<'_>]) -> Heard {
     let bearer = format!("Bearer {token}");
     let mut fields: Vec<(&str, &[u8])> = REQUEST.to_vec();
     fields[0].1 = b"POST";
@@ -252,7 +255,7 @@ async fn a110_binary_metadata_and_what_is_only_named_alike_are_never_decoded() {
 async fn a111_metadata_are_headers_and_stand_once() {
     let desk = Desk::new();
     let wire = Wire::start(&desk.layer()).await;
-    let cases: [(&[(&str, &[u8])], &str); 4] = [
+    let cases: [(&[Field<'_>], &str); 4] = [
         (
             &[(USER, b"alice"), (USER, b"alice")],
             "an impersonation header stands twice",
