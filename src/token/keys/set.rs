@@ -46,6 +46,11 @@ impl Key {
         self.retired.load(Ordering::Acquire)
     }
 
+    #[cfg(test)]
+    pub(crate) fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
     fn same(&self, other: &Self) -> bool {
         self.kid == other.kid && self.algorithm == other.algorithm && self.public == other.public
     }
