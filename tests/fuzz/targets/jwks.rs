@@ -39,10 +39,12 @@ fuzz_target!(|data: &[u8]| {
     if outcome.expect("ASCII").ran.is_some() {
         let x = SIGNER.x();
         let known = |key: &Value| key["kty"] == "OKP" && key["x"] == *x && key.get("d").is_none();
-        assert!(
-            keys.is_some_and(|keys| keys.iter().any(known)),
-            "a key from nowhere"
-        );
+        let known = match keys {
+            Some(keys) => keys.iter().any(known),
+            // A number that no f64 holds, in a key that is skipped: each key is read alone.
+            None => set.contains(&x),
+        };
+        assert!(known, "a key from nowhere");
     }
     let forged = format!("{}.AAAA", SIGNER.sign(HEADER, b"{}"));
     assert!(desk.send_token(&forged).expect("ASCII").ran.is_none());
