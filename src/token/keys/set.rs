@@ -46,7 +46,7 @@ impl Key {
         self.retired.load(Ordering::Acquire)
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, feature = "aws_lc_rs", feature = "rust_crypto"))]
     pub(crate) fn public(&self) -> &PublicKey {
         &self.public
     }

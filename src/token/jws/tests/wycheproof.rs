@@ -31,9 +31,8 @@ const JUNK: &str = "a '?' in a part is no base64url, whatever the label says";
 
 fn signature_correction(id: u64) -> Option<Correction> {
     Some(match id {
-        1 | 348 | 352 | 357..=359 | 376 | 377 => Refused(Outcome::Algorithm, NO_HMAC),
-        // Labelled invalid for a padding that was lost on the way: the texts equal tc357.
-        367 | 370 => Refused(Outcome::Algorithm, NO_HMAC),
+        // The last two are labelled invalid for a padding that was lost: their texts equal tc357.
+        1 | 348 | 352 | 357..=359 | 376 | 377 | 367 | 370 => Refused(Outcome::Algorithm, NO_HMAC),
         372 | 373 => Refused(Outcome::Format, JUNK),
         346 | 350 => Refused(Outcome::Algorithm, OTHER_ALG),
         347 | 351 => Refused(Outcome::Algorithm, NO_P521),
