@@ -63,6 +63,7 @@ mod issuers;
 mod json;
 mod judge;
 mod jwk;
+mod jws;
 mod keys;
 mod person;
 mod verified;

@@ -46,6 +46,11 @@ impl Key {
         self.retired.load(Ordering::Acquire)
     }
 
+    #[cfg(all(test, feature = "aws_lc_rs", feature = "rust_crypto"))]
+    pub(crate) fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
     fn same(&self, other: &Self) -> bool {
         self.kid == other.kid && self.algorithm == other.algorithm && self.public == other.public
     }
