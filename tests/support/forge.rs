@@ -270,4 +270,4 @@ pub fn assert_bad_token(seen: &Seen, case: &str) {
     }
 }
 
-const KEYS_URL: &str = "https://keys.example.com/set";
+pub const KEYS_URL: &str = "https://keys.example.com/set";
