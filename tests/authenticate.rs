@@ -1,4 +1,6 @@
 //! Who is let in: credentials, and the modes of the layer.
+//!
+//! A-14 by an extractor of a test's own: the layer itself reads no cookie.
 
 mod support;
 

@@ -173,7 +173,7 @@ async fn a37_a_token_says_when_it_was_issued_and_not_for_too_long() {
     forge.desk.clock.advance(Duration::from_secs(1));
     trial.accepts(&early, "a second later").await;
 
-    let young = forge.issuer().max_age(Duration::from_secs(100));
+    let young = forge::issuer().max_age(Duration::from_secs(100));
     let young = Trial::new(&forge.desk, young, &[forge.jwk()]);
     let now = forge.desk.clock.now().unix_seconds();
     young
@@ -217,7 +217,7 @@ async fn a39_a_subject_that_names_nobody_is_refused() {
     trial.accepts_of(&longest, &token, "the longest").await;
 
     let wide = Trial::of(&forge.desk, &[forge.jwk()], |builder| {
-        builder.issuer(forge.issuer()).max_token_bytes(64 * 1024)
+        builder.issuer(forge::issuer()).max_token_bytes(64 * 1024)
     });
     let long = forge.claim("sub", json!("c".repeat(10 * 1024)));
     wide.refuses(&long, SUBJECT, "10 KiB").await;
@@ -343,7 +343,7 @@ async fn a41_a_payload_that_is_not_one_object_is_refused() {
     }
     let nothing = forge.saying("{}");
     trial.refuses(&nothing, UNKNOWN_ISSUER, "{}").await;
-    let empty = forge.seal(&encode(forge.header().to_string()), "");
+    let empty = forge.seal(&encode(forge::header().to_string()), "");
     trial.refuses(&empty, MALFORMED, "empty").await;
     let spaced = forge.saying(format!(" \r\n\t{good}\n"));
     trial.fetched_nothing(&spaced).await;

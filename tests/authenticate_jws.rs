@@ -1,35 +1,26 @@
-//! Tokens whose form, header or key id is forged. All but the algorithm's own tests are signed soundly,
-//! so that nothing but the flaw can be the cause.
+//! Tokens whose form or header is forged. All but the algorithm's own tests are signed soundly, so that
+//! nothing but the flaw can be the cause.
 //!
 //! A-17 stands in `authenticate_issuers`, A-20 (with a server as canary) in `keys`, A-26 in
-//! `authenticate_issuers` and `standards_jwt`.
+//! `authenticate_issuers` and `standards_jwt`, A-27 to A-30 in `authenticate_kid`.
 
 mod support;
 
 #[path = "support/forge.rs"]
 mod forge;
-#[path = "support/trace.rs"]
-mod trace;
 
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use forge::{
-    ALGORITHM, Forge, HEADER, KEY_ID, KID, MALFORMED, SIGNATURE, Trial, UNKNOWN_KEY, decode,
-    encode, keys_in, remote, with,
-};
+use forge::{ALGORITHM, Forge, HEADER, MALFORMED, SIGNATURE, Trial, decode, encode, keys_in, with};
 use http::Request;
 use http::request::Parts;
 use http_body_util::Full;
 use serde_json::{Value, json};
-use support::{AUDIENCE, Desk, ISSUER, get};
+use support::{AUDIENCE, ISSUER, get};
 use tower_impersonate::Issuer;
 use tower_impersonate::secret::Secret;
-use tower_impersonate::testing::TestIssuer;
 use tower_impersonate::token::{Algorithm, Extraction, StaticKeys};
-use trace::{Log, scoped};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry;
 
 #[tokio::test]
 async fn a15_an_algorithm_that_is_none_or_no_text_is_refused() {
@@ -105,7 +96,7 @@ async fn a16_a_public_key_is_no_secret_to_make_macs_with() {
     let forge = Forge::new();
     let issuer = &forge.desk.issuer;
     let keys = keys_in(&issuer.jwks());
-    let trial = Trial::new(&forge.desk, forge.issuer(), &keys);
+    let trial = Trial::new(&forge.desk, forge::issuer(), &keys);
     let [modulus, pkcs1, spki] = rsa_forms(&keys[0]);
     let secrets: [(&str, Vec<u8>); 7] = [
         ("PEM", pem(&spki).into()),
@@ -180,13 +171,13 @@ async fn a19_a_payload_that_is_not_encoded_is_refused() {
             .refuses(&forge.header_and(member), HEADER, member)
             .await;
     }
-    let header = with(forge.header(), "b64", json!(false)).to_string();
+    let header = with(forge::header(), "b64", json!(false)).to_string();
     let raw = forge.seal(&encode(header), &forge.claims().to_string());
     // Braces and quotes are no base64url, and a comma is no part of a bearer token at all.
     let desk = &forge.desk;
     let seen = desk.send(&desk.layer(), get(&raw, &[])).await;
     seen.assert_refused(400);
-    let raw = forge.seal(&encode(forge.header().to_string()), "{}");
+    let raw = forge.seal(&encode(forge::header().to_string()), "{}");
     trial.refuses(&raw, MALFORMED, "{}").await;
     trial.fetched_nothing(&forge.token()).await;
 }
@@ -273,7 +264,7 @@ async fn a22_base64_of_any_other_kind_is_refused() {
     let trial = forge.trial();
     // Of a length that leaves bits over, which JSON allows to be made with spaces.
     let spaced = |text: String| format!("{text}{}", " ".repeat((4 - text.len() % 3) % 3));
-    let header = encode(spaced(forge.header().to_string()));
+    let header = encode(spaced(forge::header().to_string()));
     let payload = encode(spaced(forge.claims().to_string()));
     let good = forge.seal(&header, &payload);
     let (input, signature) = good.rsplit_once('.').unwrap();
@@ -317,7 +308,7 @@ async fn a23_a_signature_in_json_is_refused() {
     let general = json!({ "payload": parts[1], "signatures": [signed] });
     let flattened = with(signed, "payload", json!(parts[1]));
     let unprotected =
-        json!({ "header": forge.header(), "payload": parts[1], "signature": parts[2] });
+        json!({ "header": forge::header(), "payload": parts[1], "signature": parts[2] });
 
     // A token that stands elsewhere than in the header has been through no parser of headers.
     let desk = &forge.desk;
@@ -381,7 +372,7 @@ async fn a24_a_member_that_stands_twice_in_the_header_is_refused() {
 async fn a25_a_header_that_is_not_one_small_object_is_refused() {
     let forge = Forge::new();
     let trial = forge.trial();
-    let good = forge.header().to_string();
+    let good = forge::header().to_string();
     let member = |value: &str| format!(r#"{{"x":{value},{}"#, &good[1..]);
     let headers: [(&str, Vec<u8>); 15] = [
         ("an array", format!("[{good}]").into()),
@@ -417,7 +408,7 @@ async fn a25_a_header_that_is_not_one_small_object_is_refused() {
     let many = forge.header_and(&many.join(","));
     trial.refuses(&many, "token is too long", "members").await;
     let wide = Trial::of(&forge.desk, &[forge.jwk()], |builder| {
-        builder.issuer(forge.issuer()).max_token_bytes(64 * 1024)
+        builder.issuer(forge::issuer()).max_token_bytes(64 * 1024)
     });
     let many: Vec<String> = (0..2_000).map(|n| format!("\"m{n}\":{n}")).collect();
     let many = forge.header_and(&many.join(","));
@@ -425,128 +416,4 @@ async fn a25_a_header_that_is_not_one_small_object_is_refused() {
     assert_eq!(wide.fetches(), 0);
     let harmless = forge.header_and(r#""x":[[[1,2.5,null,"\u00e4"]]]"#);
     trial.fetched_nothing(&harmless).await;
-}
-
-#[tokio::test]
-async fn a27_a_token_that_names_no_key_is_refused_unless_the_only_key_will_do() {
-    let forge = Forge::new();
-    let trial = forge.trial();
-    let nameless = forge.header_without("kid");
-    trial.refuses(&nameless, KEY_ID, "no kid").await;
-    trial.fetched_nothing(&forge.token()).await;
-    // Known keys change nothing.
-    trial.refuses(&nameless, KEY_ID, "no kid").await;
-
-    let issuer = forge.issuer().single_key_fallback();
-    let trial = Trial::new(&forge.desk, issuer, &[forge.jwk()]);
-    trial.accepts(&nameless, "the only key").await;
-    let wrong = forge.header_with("kid", json!("another"));
-    trial.refuses(&wrong, UNKNOWN_KEY, "another kid").await;
-    let forged = Forge::new().header_without("kid");
-    trial.refuses(&forged, SIGNATURE, "another key").await;
-}
-
-#[tokio::test]
-async fn a28_of_several_keys_none_is_tried_for_a_token_that_names_none() {
-    let forge = Forge::new();
-    let mut keys = keys_in(&forge.desk.issuer.jwks());
-    keys.push(forge.jwk());
-    let nameless = forge.header_without("kid");
-    let trial = Trial::new(&forge.desk, forge.issuer(), &keys);
-    trial.refuses(&nameless, KEY_ID, "no kid").await;
-    trial.fetched_nothing(&forge.token()).await;
-
-    let issuer = forge.issuer().single_key_fallback();
-    let trial = Trial::new(&forge.desk, issuer, &keys);
-    trial.accepts(&forge.token(), "a kid").await;
-    trial.refuses(&nameless, UNKNOWN_KEY, "no kid").await;
-}
-
-#[tokio::test]
-async fn a29_a_kid_is_a_short_printable_text_and_never_a_path_or_a_query() {
-    let log = Log::default();
-    let _logging = scoped(registry().with(log.text_layer()));
-    let forge = Forge::new();
-    let trial = forge.trial();
-    for kid in [
-        json!(7),
-        Value::Null,
-        json!({ "kid": KID }),
-        json!([KID]),
-        json!(""),
-        json!("k".repeat(257)),
-        json!(format!("{KID}\u{0}")),
-        json!(format!("{KID}\nlevel=ERROR marker-in-a-line")),
-        json!(format!("{KID}\u{1b}[31m")),
-        json!("cl\u{e9}"),
-    ] {
-        let case = kid.to_string();
-        let token = forge.header_with("kid", kid);
-        trial.refuses(&token, KEY_ID, &case).await;
-    }
-    trial.fetched_nothing(&forge.token()).await;
-    for kid in [
-        "../../etc/passwd-marker",
-        "' OR '1'='1' -- marker",
-        "*)(uid=marker",
-        "__proto__",
-        "constructor",
-        "http://evil.example.com/marker",
-        "%s%n${jndi:ldap://marker}",
-        &"k".repeat(256),
-    ] {
-        let token = forge.header_with("kid", json!(kid));
-        trial.refuses(&token, UNKNOWN_KEY, kid).await;
-    }
-    assert_eq!(trial.fetches(), 2, "one answer serves them all");
-    let logged = log.text();
-    assert!(logged.contains("issuer has no such key"), "{logged}");
-    assert!(!logged.contains("marker"), "{logged}");
-}
-
-#[tokio::test]
-async fn a30_a_kid_is_compared_byte_for_byte() {
-    let forge = Forge::new();
-    let trial = forge.trial();
-    trial.accepts(&forge.token(), KID).await;
-    for kid in [
-        "forge-key-1",
-        "FORGE-KEY-1",
-        "Forge-Key-1 ",
-        " Forge-Key-1",
-        "Forge-Key-",
-        "Forge-Key-11",
-        "Forge-Key-01",
-        "Forge%2DKey-1",
-    ] {
-        let token = forge.header_with("kid", json!(kid));
-        trial.refuses(&token, UNKNOWN_KEY, kid).await;
-    }
-    // Full width, a hyphen of another kind, and one name in two normal forms.
-    for kid in [
-        "\u{ff26}orge-Key-1",
-        "Forge\u{2010}Key-1",
-        "cl\u{e9}",
-        "cle\u{301}",
-    ] {
-        let token = forge.header_with("kid", json!(kid));
-        trial.refuses(&token, KEY_ID, kid).await;
-    }
-    assert_eq!(trial.fetches(), 2);
-    let escaped = forge.headed(r#"{"alg":"EdDSA","kid":"\u0046orge-Key-1","typ":"JWT"}"#);
-    trial.accepts(&escaped, "the same, escaped").await;
-}
-
-/// The keys of the desk's issuer and of the trial are different ones; neither takes the other's tokens.
-#[tokio::test]
-async fn a_forger_with_a_key_of_its_own_gets_nowhere() {
-    let forge = Forge::new();
-    let trial = Trial::new(&forge.desk, remote().audiences([AUDIENCE]), &[forge.jwk()]);
-    let own = Forge::new().token();
-    trial.refuses(&own, SIGNATURE, "another key").await;
-    let desk = Desk::new();
-    let other = TestIssuer::offline(ISSUER).with_clock(desk.clock.clone());
-    let token = other.token("carol").audience(AUDIENCE).sign();
-    trial.refuses(&token, UNKNOWN_KEY, "another issuer").await;
-    trial.accepts(&forge.token(), "the good one").await;
 }

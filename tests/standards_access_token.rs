@@ -15,11 +15,11 @@ use tower_impersonate::token::StaticKeys;
 const SUBJECT: &str = "subject is missing, blank or too long";
 
 fn strict(forge: &Forge) -> Trial<'_> {
-    Trial::new(&forge.desk, forge.issuer().at_jwt(), &[forge.jwk()])
+    Trial::new(&forge.desk, forge::issuer().at_jwt(), &[forge.jwk()])
 }
 
-fn header(forge: &Forge) -> Value {
-    with(forge.header(), "typ", json!("at+jwt"))
+fn header() -> Value {
+    with(forge::header(), "typ", json!("at+jwt"))
 }
 
 fn claims(forge: &Forge) -> Value {
@@ -28,7 +28,7 @@ fn claims(forge: &Forge) -> Value {
 }
 
 fn access(forge: &Forge, claims: &Value) -> String {
-    forge.sign(header(forge).to_string(), claims.to_string())
+    forge.sign(header().to_string(), claims.to_string())
 }
 
 #[tokio::test]
@@ -37,15 +37,15 @@ async fn p1_only_the_type_of_access_tokens_is_let_in() {
     let trial = strict(&forge);
     let claims = claims(&forge).to_string();
     let typed = |header: Value| forge.sign(header.to_string(), &claims);
-    let untyped = typed(without(forge.header(), "typ"));
+    let untyped = typed(without(forge::header(), "typ"));
     trial.refuses(&untyped, TYPE, "an ID token has none").await;
     for typ in ["JWT", "id+jwt", "secevent+jwt", "at-jwt", "at+jwt+x"] {
-        let token = typed(with(forge.header(), "typ", json!(typ)));
+        let token = typed(with(forge::header(), "typ", json!(typ)));
         trial.refuses(&token, TYPE, typ).await;
     }
     assert_eq!(trial.fetches(), 0);
     for typ in ["at+jwt", "application/at+jwt"] {
-        let token = typed(with(forge.header(), "typ", json!(typ)));
+        let token = typed(with(forge::header(), "typ", json!(typ)));
         trial.accepts(&token, typ).await;
     }
 }
@@ -103,7 +103,7 @@ async fn p3_issuer_audience_and_algorithm_are_matched_exactly() {
         trial.refuses(&token, UNKNOWN_ISSUER, iss).await;
     }
     for alg in ["none", "HS256", "EdDSA2"] {
-        let named = with(header(&forge), "alg", json!(alg));
+        let named = with(header(), "alg", json!(alg));
         let token = forge.sign(named.to_string(), claims(&forge).to_string());
         trial.refuses(&token, ALGORITHM, alg).await;
     }

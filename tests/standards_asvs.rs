@@ -53,7 +53,7 @@ async fn s1_one_changed_bit_of_any_part_is_enough() {
     let spaced = encode(format!("{} ", forge.claims()));
     let token = format!("{}.{spaced}.{}", parts[0], parts[2]);
     trial.refuses(&token, SIGNATURE, "a space").await;
-    let retyped = encode(with(forge.header(), "typ", json!("at+jwt")).to_string());
+    let retyped = encode(with(forge::header(), "typ", json!("at+jwt")).to_string());
     let token = format!("{retyped}.{}.{}", parts[1], parts[2]);
     trial.refuses(&token, SIGNATURE, "another type").await;
     let foreign = Forge::new().token();

@@ -1,7 +1,7 @@
 //! RFC 8725 (JSON Web Token Best Current Practices) and its successor in the making, row by row.
 //!
 //! Without a test: B5, because nothing is signed here outside of `testing`. B8 and B15 hold because there is
-//! no HMAC and no JWE; their tests are that both are refused.
+//! no HMAC and no JWE; their tests are that both are refused. B14 stands in `standards_token_kinds`.
 
 mod support;
 
@@ -28,7 +28,7 @@ async fn b1_algorithms_are_a_list_of_what_is_allowed() {
     let issuer = &forge.desk.issuer;
     let mut keys = keys_in(&issuer.jwks());
     keys.push(forge.jwk());
-    let allowed = forge.issuer().algorithms([Algorithm::EdDSA]);
+    let allowed = forge::issuer().algorithms([Algorithm::EdDSA]);
     let trial = Trial::new(&forge.desk, allowed, &keys);
     for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::PS512] {
         let token = forge.desk.token("carol", &[]).algorithm(algorithm).sign();
@@ -47,7 +47,7 @@ async fn b2_the_header_names_the_algorithm_of_the_key() {
     let forge = Forge::new();
     let rsa = keys_in(&forge.desk.issuer.jwks()).swap_remove(0);
     let rsa = with(rsa, "alg", json!("PS256"));
-    let trial = Trial::new(&forge.desk, forge.issuer(), &[rsa, forge.jwk()]);
+    let trial = Trial::new(&forge.desk, forge::issuer(), &[rsa, forge.jwk()]);
     let signed = |algorithm| forge.desk.token("carol", &[]).algorithm(algorithm).sign();
     for algorithm in [Algorithm::RS256, Algorithm::PS384, Algorithm::RS512] {
         let token = signed(algorithm);
@@ -70,7 +70,7 @@ async fn b3_a_key_serves_one_algorithm_or_none() {
     let keys = [rsa, forge.jwk()];
     let listing = |listed: &[Algorithm]| {
         let listed = listed.iter().copied().chain([Algorithm::EdDSA]);
-        Trial::new(&forge.desk, forge.issuer().algorithms(listed), &keys)
+        Trial::new(&forge.desk, forge::issuer().algorithms(listed), &keys)
     };
     let both = listing(&[Algorithm::RS256, Algorithm::PS256]);
     for algorithm in [Algorithm::RS256, Algorithm::PS256] {
@@ -108,7 +108,7 @@ async fn b4_current_algorithms_under_their_current_names() {
     let named = forge.header_with("alg", json!("Ed25519"));
     trial.fetched_nothing(&named).await;
     let key = with(forge.jwk(), "alg", json!("Ed25519"));
-    let trial = Trial::new(&forge.desk, forge.issuer(), &[key]);
+    let trial = Trial::new(&forge.desk, forge::issuer(), &[key]);
     trial.accepts(&named, "Ed25519").await;
     trial.accepts(&forge.token(), "EdDSA").await;
 }
@@ -127,7 +127,7 @@ async fn b6_an_encrypted_token_is_told_from_a_signed_one() {
         json!({ "alg": "RSA-OAEP", "enc": "A256GCM" }),
         json!({ "alg": "dir", "enc": "A128GCM", "kid": KID }),
         json!({ "alg": "EdDSA", "enc": "A128GCM", "kid": KID }),
-        forge.header(),
+        forge::header(),
     ] {
         let case = header.to_string();
         trial.refuses(&jwe(&header), MALFORMED, &case).await;
@@ -136,7 +136,7 @@ async fn b6_an_encrypted_token_is_told_from_a_signed_one() {
     let posing = forge.header_and(r#""enc":"A128GCM""#);
     trial.refuses(&posing, HEADER, "enc").await;
     let nested = forge.sign(
-        with(forge.header(), "cty", json!("JWT")).to_string(),
+        with(forge::header(), "cty", json!("JWT")).to_string(),
         forge.token(),
     );
     trial.refuses(&nested, HEADER, "cty").await;
@@ -174,11 +174,11 @@ async fn b7_a_key_that_is_no_point_of_its_curve_checks_nothing() {
         ),
         ("another kind", with(p256.clone(), "kty", json!("OKP"))),
     ] {
-        let trial = Trial::new(&forge.desk, forge.issuer(), &[bad, forge.jwk()]);
+        let trial = Trial::new(&forge.desk, forge::issuer(), &[bad, forge.jwk()]);
         trial.refuses(&token, UNKNOWN_KEY, case).await;
         trial.accepts(&forge.token(), "the key beside it").await;
     }
-    let trial = Trial::new(&forge.desk, forge.issuer(), &keys);
+    let trial = Trial::new(&forge.desk, forge::issuer(), &keys);
     trial.accepts(&token, "as it was published").await;
     // A signature of zeros (r = s = 0), which fits everything where the check forgets its bounds.
     let (input, _) = token.rsplit_once('.').unwrap();
@@ -195,7 +195,7 @@ async fn b8_there_are_no_shared_secrets_long_or_short() {
         let oct =
             |alg: &str| json!({ "kty": "oct", "kid": "shared", "alg": alg, "k": encode(secret) });
         for alg in ["HS256", "EdDSA", "RS256"] {
-            let trial = Trial::new(&forge.desk, forge.issuer(), &[oct(alg), forge.jwk()]);
+            let trial = Trial::new(&forge.desk, forge::issuer(), &[oct(alg), forge.jwk()]);
             let header = json!({ "alg": "HS256", "kid": "shared", "typ": "JWT" }).to_string();
             let input = format!("{}.{}", encode(header), encode(forge.claims().to_string()));
             let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
@@ -237,7 +237,7 @@ async fn b9_json_is_utf_8_and_nothing_else() {
     for (case, payload) in payloads {
         trial.refuses(&forge.saying(payload), PAYLOAD, case).await;
     }
-    let header = with(forge.header(), "x", json!("\u{f6}")).to_string();
+    let header = with(forge::header(), "x", json!("\u{f6}")).to_string();
     let latin1: Vec<u8> = header.chars().map(|c| u8::try_from(c).unwrap()).collect();
     trial
         .refuses(&forge.headed(latin1), HEADER, "Latin-1")
@@ -278,7 +278,7 @@ async fn b11_each_issuer_has_audiences_of_its_own() {
     let forge = Forge::new();
     let trial = Trial::of(&forge.desk, &[forge.jwk()], |builder| {
         let other = Issuer::jwks(OTHER, forge::KEYS_URL).audiences(["other-api"]);
-        builder.issuer(forge.issuer()).issuer(other)
+        builder.issuer(forge::issuer()).issuer(other)
     });
     let token = |iss: &str, aud: Value| {
         let claims = with(forge.claims(), "iss", json!(iss));
@@ -337,9 +337,9 @@ async fn b13_a_type_that_is_there_is_the_expected_one() {
         "jti",
         json!("1"),
     );
-    let strict = Trial::new(&forge.desk, forge.issuer().at_jwt(), &[forge.jwk()]);
+    let strict = Trial::new(&forge.desk, forge::issuer().at_jwt(), &[forge.jwk()]);
     let typed = |typ: Value| {
-        let header = with(forge.header(), "typ", typ).to_string();
+        let header = with(forge::header(), "typ", typ).to_string();
         forge.sign(header, claims.to_string())
     };
     for typ in [
@@ -414,6 +414,6 @@ async fn b16_no_character_but_base64url_and_dots() {
     let decoded = URL_SAFE_NO_PAD
         .decode(good.split('.').next().unwrap())
         .unwrap();
-    assert_eq!(decoded, forge.header().to_string().as_bytes());
+    assert_eq!(decoded, forge::header().to_string().as_bytes());
     trial.fetched_nothing(&good).await;
 }

@@ -1,5 +1,8 @@
 //! What clients are told by RFC 6750, RFC 9110, RFC 9470 and RFC 9728, row by row. R8 stands in `rejection`,
 //! with the golden answers of every kind.
+//!
+//! Not here: the metadata document of R6, which the application serves, and `acr_values` of R7, because no
+//! rule asks for one.
 
 mod support;
 

@@ -84,8 +84,8 @@ fn kinds(forge: &Forge) -> [Kind; 9] {
 /// The token of this kind, as this issuer would sign it.
 fn token(forge: &Forge, kind: &Kind, issuer: &str) -> String {
     let mut header = match kind.typ {
-        Some(typ) => with(forge.header(), "typ", json!(typ)),
-        None => without(forge.header(), "typ"),
+        Some(typ) => with(forge::header(), "typ", json!(typ)),
+        None => without(forge::header(), "typ"),
     };
     let mut claims = with(without(forge.claims(), "aud"), "iss", json!(issuer));
     for (object, more) in [(&mut header, &kind.header), (&mut claims, &kind.claims)] {
@@ -105,7 +105,7 @@ async fn b14_no_kind_of_token_passes_for_another() {
             .algorithms([Algorithm::EdDSA])
             .jwks_url(KEYS_URL)
     };
-    let plain = || forge.issuer();
+    let plain = || forge::issuer();
     const YES: Option<&str> = None;
     let (typ, usage, aud) = (Some(TYPE), Some(USE), Some(AUDIENCE_OF_OTHERS));
     // Access, ID, RFC 9068, plain, OIDC ID, event, logout, key binding, DPoP.

@@ -55,11 +55,6 @@ impl Forge {
         })
     }
 
-    /// A header that is accepted.
-    pub fn header(&self) -> Value {
-        json!({ "alg": "EdDSA", "kid": KID, "typ": "JWT" })
-    }
-
     /// Carol's claims, which are accepted.
     pub fn claims(&self) -> Value {
         let now = self.desk.clock.now().unix_seconds();
@@ -71,7 +66,7 @@ impl Forge {
 
     /// A token that is accepted.
     pub fn token(&self) -> String {
-        self.sign(self.header().to_string(), self.claims().to_string())
+        self.sign(header().to_string(), self.claims().to_string())
     }
 
     /// Signs these bytes, whatever they are.
@@ -93,20 +88,20 @@ impl Forge {
 
     /// These bytes as the payload, under a good header.
     pub fn saying(&self, payload: impl AsRef<[u8]>) -> String {
-        self.sign(self.header().to_string(), payload)
+        self.sign(header().to_string(), payload)
     }
 
     pub fn header_with(&self, name: &str, value: Value) -> String {
-        self.headed(with(self.header(), name, value).to_string())
+        self.headed(with(header(), name, value).to_string())
     }
 
     pub fn header_without(&self, name: &str) -> String {
-        self.headed(without(self.header(), name).to_string())
+        self.headed(without(header(), name).to_string())
     }
 
     /// A good header with more text before its end.
     pub fn header_and(&self, text: &str) -> String {
-        self.headed(and(&self.header(), text))
+        self.headed(and(&header(), text))
     }
 
     pub fn claim(&self, name: &str, value: Value) -> String {
@@ -122,14 +117,20 @@ impl Forge {
         self.saying(and(&self.claims(), text))
     }
 
-    pub fn issuer(&self) -> Issuer {
-        remote().audiences([AUDIENCE]).groups_claim("groups")
-    }
-
     /// The usual trial: the desk's issuer publishes the forge's key and no other.
     pub fn trial(&self) -> Trial<'_> {
-        Trial::new(&self.desk, self.issuer(), &[self.jwk()])
+        Trial::new(&self.desk, issuer(), &[self.jwk()])
     }
+}
+
+/// A header that is accepted.
+pub fn header() -> Value {
+    json!({ "alg": "EdDSA", "kid": KID, "typ": "JWT" })
+}
+
+/// The desk's issuer as the usual trial has it.
+pub fn issuer() -> Issuer {
+    remote().audiences([AUDIENCE]).groups_claim("groups")
 }
 
 /// The desk's issuer, whose keys are fetched.
@@ -175,7 +176,7 @@ pub struct Trial<'d> {
 
 impl<'d> Trial<'d> {
     pub fn new(desk: &'d Desk, issuer: Issuer, keys: &[Value]) -> Self {
-        Self::of(desk, keys, |builder| builder.issuer(issuer.clone()))
+        Self::of(desk, keys, move |builder| builder.issuer(issuer.clone()))
     }
 
     /// With the issuers that `configure` adds; every one of them publishes these keys.
