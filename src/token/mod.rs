@@ -80,6 +80,7 @@ pub use self::extract::{BearerHeader, ExtractToken, Extraction};
 #[cfg(feature = "jwks")]
 pub use self::fetch::HttpClient;
 pub use self::fetch::{FetchError, FetchErrorKind, FetchKeys, FetchLimits, Fetched};
+pub(crate) use self::issuer::UrlRule;
 pub use self::issuer::{Issuer, IssuerError, IssuerErrorKind, IssuerFacts};
 pub use self::keys::StaticKeys;
 pub use self::verified::Verified;
