@@ -21,12 +21,12 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use net::{VERSIONS, Version};
+use raw::{Answer, Wire};
 use serde_json::json;
 use support::{AUDIENCE, Desk, ISSUER};
 use tokio::net::TcpStream;
 use tower_impersonate::token::StaticKeys;
 use tower_impersonate::{ImpersonationLayer, Issuer};
-use raw::{Answer, Wire};
 
 const PLAIN: &str = r#"Bearer realm="api""#;
 const INVALID_REQUEST: &str = r#"Bearer realm="api", error="invalid_request""#;
