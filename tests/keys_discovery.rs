@@ -24,7 +24,10 @@ use tower_impersonate::{ImpersonationLayer, Issuer};
 fn unsound(server: &KeyServer, issuer: &TestIssuer) -> Vec<(String, &'static str)> {
     let (us, keys) = (server.url(), server.keys_url());
     let port = us.rsplit_once(':').unwrap().1;
-    let (other, no_document) = ("the document is of another issuer", "not a discovery document");
+    let (other, no_document) = (
+        "the document is of another issuer",
+        "not a discovery document",
+    );
     vec![
         (discovery("https://issuer.example.com", &keys), other),
         (discovery(&format!("{us}/"), &keys), other),
@@ -150,7 +153,11 @@ async fn a61_a_name_that_leads_inside_gets_no_request() {
     };
     let (seen, heard) = tokio::join!(asked, greeted);
     assert_unavailable_for(&seen, "no connection");
-    assert_eq!(heard.first(), Some(&0x16), "the beginning of a TLS handshake");
+    assert_eq!(
+        heard.first(),
+        Some(&0x16),
+        "the beginning of a TLS handshake"
+    );
     let heard = String::from_utf8_lossy(&heard);
     assert!(!heard.contains("meta-data") && !heard.contains("GET"));
     assert_known_flow(&desk, &layer, &cached).await;

@@ -111,7 +111,11 @@ async fn a54_two_keys_of_one_kid_are_none() {
         assert_eq!(line["level"], "WARN");
         assert_eq!(line["fields"]["issuer"], ISSUER);
         assert_eq!(line["fields"]["kid"], "rsa-1");
-        for ambiguous in [&cached, &signed_by(&desk.issuer, rsa), &signed_by(&impostor, rsa)] {
+        for ambiguous in [
+            &cached,
+            &signed_by(&desk.issuer, rsa),
+            &signed_by(&impostor, rsa),
+        ] {
             assert_unknown(&ask(&layer, ambiguous).await);
         }
         assert_served(&ask(&layer, &other).await);
@@ -149,7 +153,10 @@ async fn a55_keys_that_are_not_for_this_take_no_good_one_with_them() {
         changed(&good[1], json!({ "kid": "m", "crv": "secp256k1" })),
         changed(&good[2], json!({ "kid": "n", "crv": "X25519" })),
         changed(&good[2], json!({ "kid": "o", "x": text(31, 1) })),
-        changed(&good[2], json!({ "kid": "p", "kty": "AKP", "alg": "ML-DSA-44" })),
+        changed(
+            &good[2],
+            json!({ "kid": "p", "kty": "AKP", "alg": "ML-DSA-44" }),
+        ),
     ];
     assert_only_the_good_serve(&desk, &good, &bad).await;
 }
@@ -194,7 +201,10 @@ async fn assert_only_the_good_serve(desk: &Desk, good: &[Value], bad: &[Value]) 
         assert_served(&ask(&layer, &signed_by(&desk.issuer, algorithm)).await);
     }
     for bad in bad {
-        let Some(kid) = bad["kid"].as_str().filter(|kid| kid.len() == 1 && *kid != "\0") else {
+        let Some(kid) = bad["kid"]
+            .as_str()
+            .filter(|kid| kid.len() == 1 && *kid != "\0")
+        else {
             continue;
         };
         assert_unknown(&ask_unknown(desk, &layer, kid).await);
@@ -264,5 +274,8 @@ async fn a51_new_keys_of_other_names_are_not_warned_of() {
     desk.clock.advance(COOL_DOWN);
     assert_served(&ask_anew(&desk, &layer).await);
     let warnings: Vec<_> = log.json();
-    assert!(warnings.iter().all(|line| line["level"] != "WARN"), "{warnings:#?}");
+    assert!(
+        warnings.iter().all(|line| line["level"] != "WARN"),
+        "{warnings:#?}"
+    );
 }

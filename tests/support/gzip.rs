@@ -21,7 +21,9 @@ pub fn swelling(text: &str, spaces: usize) -> Vec<u8> {
     bits.code(0, 7);
     bits.align();
 
-    let plain = text.bytes().chain(std::iter::repeat_n(b' ', 1 + spaces / RUN * RUN));
+    let plain = text
+        .bytes()
+        .chain(std::iter::repeat_n(b' ', 1 + spaces / RUN * RUN));
     let (mut crc, mut size) = (u32::MAX, 0_u32);
     for byte in plain {
         crc = (0..8).fold(crc ^ u32::from(byte), |crc, _| {
