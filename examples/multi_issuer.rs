@@ -23,7 +23,7 @@ use tower_impersonate::directory::MemoryDirectory;
 use tower_impersonate::testing::{ManualClock, RecordingSink, TestIssuer};
 use tower_impersonate::{Identity, ImpersonationLayer, Principal, directory, policy, resolve};
 
-type BoxError = Box<dyn std::error::Error>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The three issuers, and the clock of them all.
 struct Pools {

@@ -12,8 +12,8 @@ mod support;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keys::*;
-use known::{is_known, plain, quick};
-use serde_json::json;
+use known::{cost, is_known, plain, quick};
+use serde_json::{Value, json};
 use support::{AUDIENCE, Desk, ISSUER};
 use tower_impersonate::testing::{TestIssuer, TokenBuilder};
 use tower_impersonate::token::{Algorithm, CacheLimits};
@@ -207,6 +207,52 @@ async fn a67_the_cache_ends_at_its_bounds_and_what_is_pushed_out_is_as_good_as_b
         for token in &tokens {
             assert_served(&ask(&layer, token).await);
         }
+    }
+}
+
+/// The bound is one of memory: also for tokens that say much in few letters.
+#[test]
+fn a67_the_bytes_of_the_bound_are_those_that_are_taken() {
+    const BOUND: usize = 1 << 20;
+    const ENTRIES: usize = 1_000;
+    let desk = Desk::new();
+    let members = |count: usize| -> Value {
+        let member = |n: usize| (format!("m{n}"), json!(n));
+        Value::Object((0..count).map(member).collect())
+    };
+    let singles: Vec<String> = (0..200).map(|n| (n % 10).to_string()).collect();
+    for (name, token) in [
+        ("usual", quick(&desk)),
+        ("long", quick(&desk).claim("note", "x".repeat(2000))),
+        ("members", quick(&desk).claim("m", members(60))),
+        ("nulls", quick(&desk).claim("n", vec![(); 200])),
+        (
+            "nested",
+            quick(&desk).claim("n", vec![json!([[[[]]], {"a": {"b": 1}}]); 4]),
+        ),
+        ("texts", quick(&desk).claim("n", singles.clone())),
+        (
+            "groups",
+            quick(&desk).groups(singles[..100].iter().map(|one| &**one)),
+        ),
+        ("scopes", quick(&desk).scope(&"a ".repeat(200))),
+    ] {
+        let limits = CacheLimits::new(ENTRIES, BOUND);
+        let builder = desk.bare().issuer(desk.accepted()).token_cache(limits);
+        let layer = builder.build().unwrap();
+        let tokens: Vec<_> = (0..300)
+            .map(|n| token.clone().claim("jti", format!("{n:05}")).sign())
+            .collect();
+        let info = allocation_counter::measure(|| {
+            for token in &tokens {
+                cost(&layer, token);
+            }
+        });
+        let kept = info.bytes_current;
+        let most = (BOUND + 150 * ENTRIES) as i64;
+        assert!(kept <= most, "{name}: {kept} of {most}");
+        // And it is not left empty for fear of that.
+        assert!(kept * 5 > BOUND as i64 * 2, "{name}: only {kept}");
     }
 }
 

@@ -66,6 +66,7 @@ mod jwk;
 mod keys;
 mod person;
 mod verified;
+mod weight;
 mod window;
 
 pub use self::algorithm::Algorithm;
