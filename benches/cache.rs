@@ -28,7 +28,7 @@ use tower_impersonate::token::{Algorithm, CacheLimits};
 
 const TOKENS: usize = 1_000_000;
 const CHUNK: usize = 5_000;
-/// So many are cached where there is more than enough room, to see what one takes.
+/// So many are cached at last where there is more than enough room, to see what one takes.
 const FEW: usize = 10_000;
 /// The bounds of a layer that says nothing of them.
 const ENTRIES: usize = 10_000;
@@ -38,18 +38,9 @@ const EXTRA: [usize; 3] = [0, 500, 3000];
 
 fn main() {
     let bench = Bench::new();
-    println!("one cached token, in bytes");
-    println!("{:<10} {:>10}", "its text", "in memory");
-    for extra in EXTRA {
-        let (layer, _) = bench.layer(CacheLimits::new(8 * FEW, 1 << 30));
-        let found = bench.send(&layer, FEW, extra, 200);
-        let (text, memory) = (found.text / FEW, found.kept / FEW as i64);
-        println!("{text:<10} {memory:>10}");
-    }
-
     let wanted = std::env::args().find_map(|argument| argument.parse().ok());
     let wanted = wanted.unwrap_or(TOKENS);
-    println!("\nbounds: {ENTRIES} tokens, {BYTES} bytes");
+    println!("bounds: {ENTRIES} tokens, {BYTES} bytes");
     println!(
         "{:<26} {:>9} {:>9} {:>12} {:>12} {:>9}",
         "phase", "tokens", "tokens/s", "kept, bytes", "peak, bytes", "x bound"
@@ -72,7 +63,16 @@ fn main() {
         }
     }
     if let Some(peak) = peak_of_process() {
-        println!("\nthe whole process at its peak: {peak}");
+        println!("the whole process at its peak: {peak}");
+    }
+
+    println!("\none cached token, in bytes");
+    println!("{:<10} {:>10}", "its text", "in memory");
+    for extra in EXTRA {
+        let (layer, _) = bench.layer(CacheLimits::new(8 * FEW, 1 << 30));
+        let found = bench.send(&layer, FEW, extra, 200);
+        let (text, memory) = (found.text / FEW, found.kept / FEW as i64);
+        println!("{text:<10} {memory:>10}");
     }
 }
 

@@ -219,8 +219,11 @@ async fn assert_only_the_good_serve(desk: &Desk, good: &[Value], bad: &[Value]) 
 
 fn changed(key: &Value, change: Value) -> Value {
     let mut key = key.clone();
-    for (name, value) in change.as_object().unwrap() {
-        key[name] = value.clone();
+    let Value::Object(members) = change else {
+        panic!("{change} is no object");
+    };
+    for (name, value) in members {
+        key[name] = value;
     }
     key
 }
