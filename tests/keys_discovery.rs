@@ -1,5 +1,8 @@
 //! Where keys are fetched from: from what is configured and from nowhere else, whatever a token, a
 //! document or a name server says.
+//!
+//! Not here: a list of addresses that names may not lead to. Providers inside are common, a proxy
+//! resolves for itself, and without a certificate of the name nobody gets a request.
 
 #![cfg(feature = "jwks")]
 

@@ -1,5 +1,8 @@
 //! Servers of keys that fail in every way, as a request sees it: through the whole layer, while those
 //! whose key is known go on.
+//!
+//! Not here: the metric and the jitter of A-49; a failed fetch is a warning in the log, and each process
+//! has a cool-down of its own.
 
 #![cfg(feature = "jwks")]
 

@@ -1,5 +1,7 @@
 //! What stands in a key set, and what changes from one to the next, as a request sees it: through the
 //! whole layer, while those whose key is known go on.
+//!
+//! Not here: the weak primes of A-55 (ROCA), which nothing looks for: an issuer's key is its own doing.
 
 #![cfg(feature = "jwks")]
 
