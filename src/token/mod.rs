@@ -67,6 +67,7 @@ mod jws;
 mod keys;
 mod person;
 mod verified;
+mod weight;
 mod window;
 
 pub use self::algorithm::Algorithm;
