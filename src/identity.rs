@@ -228,6 +228,10 @@ impl Identity {
         })
     }
 
+    pub(crate) fn attributes(&self) -> &Map<String, Value> {
+        &self.0.attributes
+    }
+
     /// Whether a claim of that name would be a fact and no attribute, so that its absence says nothing.
     pub(crate) fn keeps_as_fact(&self, claim: &str) -> bool {
         claim == "scope" || self.0.groups_claim.as_deref() == Some(claim)

@@ -1,8 +1,11 @@
 //! Who is let in: credentials, and the modes of the layer.
+//!
+//! A-14 by an extractor of a test's own: the layer itself reads no cookie.
 
 mod support;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
 use serde_json::json;
@@ -10,7 +13,7 @@ use support::{Desk, get, tell};
 use tower_impersonate::ImpersonationLayer;
 use tower_impersonate::rejection::RejectionKind;
 use tower_impersonate::secret::Secret;
-use tower_impersonate::token::Extraction;
+use tower_impersonate::token::{BearerHeader, ExtractToken, Extraction};
 
 const PLAIN: Option<&str> = Some(r#"Bearer realm="api""#);
 
@@ -69,29 +72,55 @@ async fn a03_the_scheme_is_taken_in_any_case() {
     }
 }
 
-#[tokio::test]
-async fn a04_to_a09_a_malformed_header_is_400_in_every_mode() {
-    let desk = Desk::new();
-    let token = desk.carol();
-    let malformed: [Vec<u8>; 10] = [
-        b"Bearer".to_vec(),
-        b"Bearer ".to_vec(),
-        format!("Bearer  {token}").into(),
-        format!("Bearer\t{token}").into(),
-        format!("Bearer {token} ").into(),
-        format!("Bearer {token},").into(),
-        format!("Bearer {token}, Bearer {token}").into(),
-        format!("Bearer {token}\t").into(),
-        [b"Bearer ", token.as_bytes(), b"\xa0"].concat(),
-        "Bearer \u{fc}".into(),
-    ];
-    for layer in modes(&desk) {
-        for value in &malformed {
+/// Each of these is no credential of ours at all, in both modes.
+async fn assert_malformed(desk: &Desk, values: &[Vec<u8>]) {
+    for layer in modes(desk) {
+        for value in values {
             let seen = desk.send(&layer, with_authorization(&[value])).await;
             seen.assert_challenge(400, MALFORMED);
             assert_eq!(seen.kind(), RejectionKind::MalformedCredential);
         }
     }
+    desk.assert_silent();
+    desk.as_carol(&desk.layer(), &[])
+        .await
+        .assert_ran_as("carol", None);
+}
+
+#[tokio::test]
+async fn a04_white_space_around_the_token_is_400_in_every_mode() {
+    let desk = Desk::new();
+    let token = desk.carol();
+    let values = [
+        format!("Bearer  {token}"),
+        format!("Bearer\t{token}"),
+        format!("Bearer {token} "),
+        format!("Bearer {token}\t"),
+        format!("Bearer \u{a0}{token}"),
+    ];
+    assert_malformed(&desk, &values.map(String::into_bytes)).await;
+}
+
+#[tokio::test]
+async fn a05_two_credentials_that_a_proxy_joined_are_400_in_every_mode() {
+    let desk = Desk::new();
+    let token = desk.carol();
+    let values = [
+        format!("Bearer {token}, Bearer {token}"),
+        format!("Bearer {token},Bearer {token}"),
+        format!("Bearer {token},{token}"),
+        format!("Bearer {token},"),
+        format!("Bearer ,{token}"),
+        format!("Bearer,{token}"),
+        format!("Bearer {token}, Basic YTpi"),
+    ];
+    assert_malformed(&desk, &values.map(String::into_bytes)).await;
+}
+
+#[tokio::test]
+async fn a06_a_scheme_without_a_token_is_400_in_every_mode() {
+    let values = ["Bearer", "Bearer ", "bearer", "Bearer  "];
+    assert_malformed(&Desk::new(), &values.map(|value| value.as_bytes().to_vec())).await;
 }
 
 #[tokio::test]
@@ -116,6 +145,35 @@ async fn a07_another_scheme_is_401_without_a_code_in_every_mode() {
 }
 
 #[tokio::test]
+async fn a08_bytes_outside_ascii_are_400_in_every_mode() {
+    let desk = Desk::new();
+    let token = desk.carol();
+    let with = |byte: u8| [b"Bearer ", token.as_bytes(), &[byte]].concat();
+    let values = [
+        with(0x80),
+        with(0xa0),
+        with(0xff),
+        [b"Bearer \xff", token.as_bytes()].concat(),
+        "Bearer \u{fc}".into(),
+        format!("Bearer {token}\u{2028}").into(),
+        format!("Bearer {}", token.replacen('e', "\u{435}", 1)).into(),
+    ];
+    assert_malformed(&desk, &values).await;
+}
+
+#[tokio::test]
+async fn a09_a_tab_inside_the_token_is_400_in_every_mode() {
+    let desk = Desk::new();
+    let token = desk.carol();
+    let values = [
+        format!("Bearer {}", token.replacen('.', "\t.", 1)),
+        format!("Bearer {}", token.replacen('.', ".\t", 2)),
+        format!("Bearer {token}\t{token}"),
+    ];
+    assert_malformed(&desk, &values.map(String::into_bytes)).await;
+}
+
+#[tokio::test]
 async fn a10_a_token_beyond_the_limit_is_refused_before_it_is_decoded() {
     let desk = Desk::new();
     for length in [8193, 400_000] {
@@ -133,25 +191,82 @@ async fn a10_a_token_beyond_the_limit_is_refused_before_it_is_decoded() {
     }
 }
 
+/// A token that stands here is none: 401 where one is needed, nobody where none is.
+async fn assert_not_looked_at(desk: &Desk, uri: &str, name: &str, value: &str) {
+    let [needed, optional] = modes(desk);
+    let request = || {
+        let body = Full::from(format!("access_token={}", desk.carol()));
+        let request = Request::post(uri).header(name, value);
+        request.body(body).unwrap()
+    };
+    let seen = desk.send(&needed, request()).await;
+    seen.assert_challenge(401, PLAIN);
+    assert_eq!(seen.kind(), RejectionKind::MissingCredential, "{name}");
+    let seen = desk.send(&optional, request()).await;
+    assert!(seen.ran && seen.body["anonymous"] == true, "{name}");
+    desk.assert_silent();
+}
+
 #[tokio::test]
-async fn a11_a12_tokens_elsewhere_are_not_looked_at() {
+async fn a11_a_token_in_query_body_or_cookie_is_not_looked_at() {
     let desk = Desk::new();
     let token = desk.carol();
-    let bearer = format!("Bearer {token}");
-    for (uri, name, value) in [
-        (format!("/?access_token={token}"), "x-other", ""),
-        (
-            "/".to_owned(),
-            "cookie",
-            &*format!("access_token={token}; token={token}"),
-        ),
-        ("/".to_owned(), "proxy-authorization", &bearer),
-        ("/".to_owned(), "x-forwarded-authorization", &bearer),
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let uri = format!("/?access_token={token}&token={token}");
+    assert_not_looked_at(&desk, &uri, form.0, form.1).await;
+    let cookie = format!("access_token={token}; token={token}; authorization=Bearer {token}");
+    assert_not_looked_at(&desk, "/", "cookie", &cookie).await;
+}
+
+#[tokio::test]
+async fn a12_a_token_in_another_header_is_not_looked_at() {
+    let desk = Desk::new();
+    let bearer = format!("Bearer {}", desk.carol());
+    for name in [
+        "proxy-authorization",
+        "x-forwarded-authorization",
+        "x-original-authorization",
+        "authorization_",
+        "x-authorization",
+        "x-amzn-oidc-accesstoken",
+        "sec-websocket-protocol",
     ] {
-        let request = Request::post(uri).header(name, value);
-        let body = Full::from(format!("access_token={token}"));
-        let seen = desk.send(&desk.layer(), request.body(body).unwrap()).await;
-        seen.assert_challenge(401, PLAIN);
+        assert_not_looked_at(&desk, "/", name, &bearer).await;
+    }
+}
+
+#[tokio::test]
+async fn a14_a_header_and_a_cookie_are_400_where_an_extractor_reads_both() {
+    fn both(parts: &Parts) -> Extraction<'_> {
+        let text = |name: &str| parts.headers.get(name).map(HeaderValue::to_str);
+        let cookie = match text("cookie") {
+            None => None,
+            Some(Ok(cookie)) => cookie.strip_prefix("__Host-token="),
+            Some(Err(_)) => return Extraction::Malformed,
+        };
+        match (BearerHeader.extract(parts), cookie) {
+            (found, None) => found,
+            (Extraction::Absent, Some(token)) => Extraction::Found(Secret::from(token)),
+            _ => Extraction::Malformed,
+        }
+    }
+    let desk = Desk::new();
+    let token = desk.carol();
+    let cookie = format!("__Host-token={token}");
+    for builder in [desk.builder(), desk.builder().anonymous(|| ())] {
+        let layer = builder.extract_token(both).build().unwrap();
+        let seen = desk.send(&layer, get(&token, &[("cookie", &cookie)])).await;
+        seen.assert_challenge(400, MALFORMED);
+        assert_eq!(seen.kind(), RejectionKind::MalformedCredential);
+        desk.assert_silent();
+        let alone = Request::get("/").header("cookie", &cookie);
+        let seen = desk
+            .send(&layer, alone.body(Full::default()).unwrap())
+            .await;
+        seen.assert_ran_as("carol", None);
+        desk.as_carol(&layer, &[("cookie", "theme=dark")])
+            .await
+            .assert_ran_as("carol", None);
     }
 }
 
@@ -271,7 +386,7 @@ async fn a13_a_preflight_passes_only_where_configured_and_never_with_a_principal
 #[tokio::test]
 async fn an_extractor_of_ones_own_replaces_the_header() {
     let desk = Desk::new();
-    fn extract(parts: &http::request::Parts) -> Extraction<'_> {
+    fn extract(parts: &Parts) -> Extraction<'_> {
         match parts.headers.get("x-token").map(HeaderValue::to_str) {
             None => Extraction::Absent,
             Some(Ok("panic")) => panic!("the extractor panics"),

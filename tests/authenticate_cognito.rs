@@ -63,33 +63,76 @@ async fn cognito_both_forms_of_the_issuer_are_one() {
 }
 
 #[tokio::test]
-async fn a42_a43_a44_cognito_access_tokens_of_our_app_clients_only() {
+async fn a42_cognito_access_tokens_and_no_others() {
     let desk = Desk::new();
     let pool = pool(&desk).await;
     let layer = accepting(&desk, pool.issuer());
     let access = || pool.token("carol-sub");
-    let (client, usage, audience) = (
-        refused("app client is missing or another one"),
-        refused("token is meant for another use"),
-        refused("audience is missing or another one"),
-    );
     for (token, expected) in [
         (access(), None),
         (access().header("typ", "JWT"), None),
-        (access().claim("aud", CLIENT_ID), None),
-        (access().client_id("another"), client.clone()),
-        (access().without("client_id"), client.clone()),
-        (access().claim("client_id", [CLIENT_ID]), client),
-        (access().claim("aud", "another"), audience),
-        (access().without("token_use"), usage.clone()),
-        (access().claim("token_use", "Access"), usage.clone()),
-        (access().claim("token_use", ["access"]), usage.clone()),
-        (access().cognito_id(), usage),
+        (
+            access().cognito_id(),
+            refused("token is meant for another use"),
+        ),
         (access().at_jwt(), refused("token type is not allowed")),
         (
             access().algorithm(Algorithm::ES256),
             refused("algorithm is not allowed"),
         ),
+    ] {
+        assert_eq!(
+            cause(&desk, &layer, token.clone()).await,
+            expected,
+            "{token:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a43_a_cognito_token_says_exactly_for_what_it_is() {
+    let desk = Desk::new();
+    let pool = pool(&desk).await;
+    let usage = refused("token is meant for another use");
+    for issuer in [pool.issuer(), pool.issuer().id_tokens()] {
+        let layer = accepting(&desk, issuer);
+        for wrong in [
+            json!("Access"),
+            json!("ACCESS"),
+            json!("access "),
+            json!("access\u{0}"),
+            json!("refresh"),
+            json!(""),
+            json!(["access"]),
+            json!({ "access": true }),
+            json!(1),
+            json!(null),
+        ] {
+            let token = pool.token("carol-sub").claim("token_use", &wrong);
+            assert_eq!(cause(&desk, &layer, token).await, usage, "{wrong}");
+        }
+        let silent = pool.token("carol-sub").without("token_use");
+        assert_eq!(cause(&desk, &layer, silent).await, usage);
+        let named = pool.token("carol-sub").claim("token_use", "access");
+        assert_eq!(cause(&desk, &layer, named).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a44_cognito_tokens_of_our_app_clients_only() {
+    let desk = Desk::new();
+    let pool = pool(&desk).await;
+    let layer = accepting(&desk, pool.issuer());
+    let access = || pool.token("carol-sub");
+    let client = refused("app client is missing or another one");
+    let audience = refused("audience is missing or another one");
+    for (token, expected) in [
+        (access(), None),
+        (access().claim("aud", CLIENT_ID), None),
+        (access().client_id("another"), client.clone()),
+        (access().without("client_id"), client.clone()),
+        (access().claim("client_id", [CLIENT_ID]), client),
+        (access().claim("aud", "another"), audience),
     ] {
         assert_eq!(
             cause(&desk, &layer, token.clone()).await,

@@ -65,7 +65,7 @@ async fn a33_the_key_of_one_issuer_does_not_sign_for_another_though_their_kids_a
 }
 
 #[tokio::test]
-async fn a31_a32_an_issuer_that_is_not_configured_is_refused_without_any_fetch() {
+async fn a31_an_issuer_that_is_not_configured_is_refused_without_any_fetch() {
     let issuer = TestIssuer::start().await;
     let layer = ImpersonationLayer::builder()
         .issuer(issuer.issuer())
@@ -74,22 +74,25 @@ async fn a31_a32_an_issuer_that_is_not_configured_is_refused_without_any_fetch()
     let desk = Desk::new();
     let name = issuer.name();
     for iss in [
-        json!("https://evil.example.com"),
-        json!(format!("{name}/")),
-        json!(format!("{name}.evil.example.com")),
-        json!(name.to_uppercase()),
-        json!(format!("{name}#")),
-        json!(["https://evil.example.com", name]),
-        json!({ "iss": name }),
-        json!(5),
-        Value::Null,
+        "https://evil.example.com".to_owned(),
+        format!("{name}/"),
+        format!("{name}:443"),
+        format!("{name}."),
+        format!("{name}.evil.example.com"),
+        format!("{name}#"),
+        format!(" {name}"),
+        name.to_uppercase(),
+        name.replace("http://", "https://"),
+        name.replace("//", "//user@"),
+        name.replace("127.0.0.1", "localhost"),
+        "https://xn--issuer-example-com.evil.example.com".to_owned(),
+        "https://issuer\u{2024}example.com".to_owned(),
+        String::new(),
     ] {
         let token = issuer.token("carol").claim("iss", &iss);
         let unknown = refused("issuer is not configured");
         assert_eq!(cause(&desk, &layer, token).await, unknown, "{iss}");
     }
-    let nameless = issuer.token("carol").without("iss");
-    assert!(cause(&desk, &layer, nameless).await.is_some());
     assert_eq!(issuer.requests(), 0);
 
     assert_eq!(cause(&desk, &layer, issuer.token("carol")).await, None);

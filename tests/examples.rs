@@ -184,6 +184,42 @@ fn axum_existing_app_prints_what_its_handlers_saw() {
 }
 
 #[test]
+fn multi_issuer_tells_who_may_act_as_whom_and_what_a_rotation_does() {
+    let output = command("multi_issuer").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = told
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let expected = [
+        "Alice of Acme 200 ran as alice-sub",
+        "Carol, Acme's support, as Alice of Acme 200 ran as alice-sub",
+        "Carol, Acme's support, as Bob of Globex 403 did not run",
+        "Dora of the staff as Alice of Acme 200 ran as alice-sub",
+        "Dora of the staff as Bob of Globex 200 ran as bob-sub",
+        "Dora of the staff as Carol 403 did not run",
+        "Eve of Globex, in a group \"desk\", as Bob 403 did not run",
+        "Alice of Acme as Bob of Globex 403 did not run",
+        "Mallory of an unknown issuer 401 did not run",
+        // Three that ran, before and after, and four denials.
+        "audited: 10 events, none of a plain request",
+        "",
+        "Alice, before 200 ran as alice-sub; keys of Acme fetched: 1",
+        "-- Acme replaces its keys",
+        "Alice, with a key that was just replaced 200 ran as alice-sub; keys of Acme fetched: 1",
+        "-- ten seconds later: the keys may be fetched again",
+        "Alice, still with the old key 200 ran as alice-sub; keys of Acme fetched: 1",
+        "Alice, with the new key 200 ran as alice-sub; keys of Acme fetched: 2",
+        "Alice, with the old key 401 did not run; keys of Acme fetched: 2",
+        "Alice, with the new key once more 200 ran as alice-sub; keys of Acme fetched: 2",
+        "Globex and the staff, all the while: requests, 0 of them refused",
+        "keys of Globex fetched: 1, of the staff: 1",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
 fn both_servers_say_how_they_are_called() {
     for name in ["support_desk", "hyper_server"] {
         let output = command(name).arg("--prot").output().unwrap();

@@ -1,5 +1,5 @@
 //! OWASP ASVS 5.0 as far as a layer can meet it: S12, S13, S14 and S17, on the receiving side. S15 and
-//! S16 stand in `standards_logs.rs`.
+//! S16 stand in `standards_logs.rs`, S1 to S3 in `standards_asvs_tokens.rs`.
 //!
 //! What this crate does not have: grants, so that nothing ends an answer that is under way (half of
 //! S12), and an administrative interface (8.4.2, half of S14).

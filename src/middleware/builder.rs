@@ -38,6 +38,7 @@ pub struct Builder {
     extract: Arc<dyn ExtractToken>,
     respond: Option<Arc<dyn RespondToRejection>>,
     realm: String,
+    resource_metadata: Option<String>,
     preflight: Preflight,
     reads: Reads,
     max_reason: usize,
@@ -58,6 +59,7 @@ impl Builder {
             extract: Arc::new(BearerHeader),
             respond: None,
             realm: "api".to_owned(),
+            resource_metadata: None,
             preflight: Preflight::Authenticated,
             reads: Arc::new(|parts| is_safe(&parts.method)),
             max_reason: 500,
@@ -145,9 +147,20 @@ impl Builder {
         self
     }
 
-    /// The realm in challenges; `api` by default.
+    /// The realm in challenges; `api` by default. A responder of one's own builds its challenges itself.
     pub fn realm(mut self, realm: impl Into<String>) -> Self {
         self.realm = realm.into();
+        self
+    }
+
+    /// Names in every `Bearer` challenge where the metadata of this protected resource are, as
+    /// `resource_metadata` (RFC 9728, section 5.1), so that a client finds the authorization servers.
+    ///
+    /// An `https` URL, or `http` to this machine. The document behind it is the application's to serve,
+    /// outside of this layer: a client that has no token yet asks for it. A responder of one's own names
+    /// it by [`Problem::with_resource_metadata`].
+    pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
+        self.resource_metadata = Some(url.into());
         self
     }
 
@@ -282,10 +295,12 @@ impl Builder {
         if matches!(types, (Some(mapped), Some(guest)) if mapped != guest) {
             return Err(ConfigError::AnonymousType);
         }
-        let respond = match self.respond {
-            Some(respond) => respond,
-            None => Arc::new(Problem::in_realm(&self.realm).ok_or(ConfigError::Realm)?),
-        };
+        let mut problem = Problem::in_realm(&self.realm).ok_or(ConfigError::Realm)?;
+        if let Some(url) = &self.resource_metadata {
+            let naming = problem.with_resource_metadata(url);
+            problem = naming.ok_or(ConfigError::ResourceMetadata)?;
+        }
+        let respond = self.respond.unwrap_or_else(|| Arc::new(problem.clone()));
         let settlement = Settlement::new(&strategies, self.max_reason);
         Ok(ImpersonationLayer::new(Config {
             authenticator,
@@ -296,6 +311,7 @@ impl Builder {
             settlement,
             decision,
             respond,
+            problem,
             install: mapping.map(|(_, install)| install),
             without_credential: match anonymous {
                 Some((_, install)) => WithoutCredential::Anonymous(install),

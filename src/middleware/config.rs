@@ -7,7 +7,7 @@ use http::{Extensions, HeaderValue};
 use crate::audit::Trail;
 use crate::gate::Gate;
 use crate::principal::Principal;
-use crate::rejection::RespondToRejection;
+use crate::rejection::{Problem, RespondToRejection};
 use crate::resolve::{Resolve, Settlement};
 use crate::stamp::OuterSpans;
 use crate::time::Clock;
@@ -26,6 +26,8 @@ pub(super) struct Config {
     pub(super) settlement: Settlement,
     pub(super) decision: Option<Decision>,
     pub(super) respond: Arc<dyn RespondToRejection>,
+    /// What answers when `respond` panics.
+    pub(super) problem: Problem,
     pub(super) install: Option<Install>,
     pub(super) without_credential: WithoutCredential,
     pub(super) preflight: Preflight,

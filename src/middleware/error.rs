@@ -42,6 +42,8 @@ pub enum ConfigError {
     },
     /// The realm has characters that cannot stand in a challenge.
     Realm,
+    /// The URL of the resource's metadata cannot stand in a challenge, or no client should ask it.
+    ResourceMetadata,
     /// The value for anonymous requests is of another type than the mapped principal.
     AnonymousType,
     /// A number is outside its bounds.
@@ -85,6 +87,10 @@ impl fmt::Display for ConfigError {
                 )
             }
             Self::Realm => f.write_str("the realm cannot stand in a challenge"),
+            Self::ResourceMetadata => f.write_str(
+                "the URL of the resource's metadata must be https, or http to this machine, without \
+                 credentials, fragment, quotes or backslashes",
+            ),
             Self::AnonymousType => {
                 f.write_str("`anonymous` gives a value of another type than `map_principal`")
             }

@@ -13,7 +13,7 @@ use tracing::{Level, event};
 use crate::middleware::body::ResponseBody;
 use crate::middleware::config::Config;
 use crate::middleware::session::{Rest, Session};
-use crate::rejection::{Problem, Rejection, RejectionKind, RespondToRejection};
+use crate::rejection::{Rejection, RejectionKind, RespondToRejection};
 
 /// Builds the response for a rejection, whatever the responder does.
 pub(super) fn reject(config: &Config, rejection: Rejection, parts: &Parts) -> Response<Bytes> {
@@ -22,7 +22,7 @@ pub(super) fn reject(config: &Config, rejection: Rejection, parts: &Parts) -> Re
         config.respond.respond(&rejection, parts)
     };
     let mut response = catch_unwind(AssertUnwindSafe(respond))
-        .unwrap_or_else(|_| Problem::default().respond(&rejection, parts));
+        .unwrap_or_else(|_| config.problem.respond(&rejection, parts));
     add_vary(config, response.headers_mut());
     response.extensions_mut().insert(rejection);
     response

@@ -87,6 +87,30 @@ impl Denial {
         self.demand = Some(demand);
         self
     }
+
+    /// The one to tell of two that must both be lifted: a plain one, else the stricter login.
+    fn with(self, other: Self) -> Self {
+        use Demand::FreshLogin;
+        match (self.demand, other.demand) {
+            (Some(_), None) => other,
+            (Some(FreshLogin { max_age: own }), Some(FreshLogin { max_age })) if max_age < own => {
+                other
+            }
+            _ => self,
+        }
+    }
+
+    /// The one to tell of two of which one must be lifted: one with a demand, of logins the laxer.
+    fn or_else(self, other: Self) -> Self {
+        use Demand::FreshLogin;
+        match (self.demand, other.demand) {
+            (None, Some(_)) => other,
+            (Some(FreshLogin { max_age: own }), Some(FreshLogin { max_age })) if max_age > own => {
+                other
+            }
+            _ => self,
+        }
+    }
 }
 
 impl Ruling {
@@ -116,37 +140,27 @@ impl Ruling {
     }
 
     /// Both must allow; the narrower limits hold. A plain "no" comes before one with a demand, so
-    /// that whoever has no right is not told what else would be missing.
+    /// that whoever has no right is not told what else would be missing. Of two logins that are too old,
+    /// the more recent one is demanded.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Deny(left), Self::Deny(right)) => {
-                Self::Deny(if left.demand.is_some() && right.demand.is_none() {
-                    right
-                } else {
-                    left
-                })
-            }
+            (Self::Deny(left), Self::Deny(right)) => Self::Deny(left.with(right)),
             (Self::Deny(denial), _) | (_, Self::Deny(denial)) => Self::Deny(denial),
             (Self::Unknown(gap), _) | (_, Self::Unknown(gap)) => Self::Unknown(gap),
             (Self::Allow(left), Self::Allow(right)) => Self::Allow(left.narrower(right)),
         }
     }
 
-    /// One must allow; the wider limits hold. A "no" that a demand would lift comes first.
+    /// One must allow; the wider limits hold. A "no" that a demand would lift comes first, and of two
+    /// logins that are too old, the less recent one is demanded.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Allow(left), Self::Allow(right)) => Self::Allow(left.wider(right)),
             (Self::Allow(limits), _) | (_, Self::Allow(limits)) => Self::Allow(limits),
             (Self::Unknown(gap), _) | (_, Self::Unknown(gap)) => Self::Unknown(gap),
-            (Self::Deny(left), Self::Deny(right)) => {
-                Self::Deny(if left.demand.is_none() && right.demand.is_some() {
-                    right
-                } else {
-                    left
-                })
-            }
+            (Self::Deny(left), Self::Deny(right)) => Self::Deny(left.or_else(right)),
         }
     }
 }
@@ -200,6 +214,18 @@ mod tests {
         });
         assert_eq!(read.clone().and(Ruling::allow()), read);
         assert_eq!(read.or(Ruling::allow()), Ruling::allow());
+    }
+
+    #[test]
+    fn both_logins_are_the_more_recent_and_either_is_the_less_recent() {
+        let login = |seconds| {
+            let max_age = Duration::from_secs(seconds);
+            Ruling::Deny(Denial::by("login").demanding(Demand::FreshLogin { max_age }))
+        };
+        for (left, right) in [(60, 900), (900, 60)] {
+            assert_eq!(login(left).and(login(right)), login(60));
+            assert_eq!(login(left).or(login(right)), login(900));
+        }
     }
 
     #[test]

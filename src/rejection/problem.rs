@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::grpc;
 use crate::rejection::{Rejection, RejectionKind, RespondToRejection};
+use crate::token::UrlRule;
 
 /// The default answer: problem+json, or a gRPC status for a gRPC request.
 ///
@@ -16,6 +17,7 @@ use crate::rejection::{Rejection, RejectionKind, RespondToRejection};
 #[derive(Debug, Clone)]
 pub struct Problem {
     realm: Box<str>,
+    resource_metadata: Option<Box<str>>,
 }
 
 impl Problem {
@@ -25,9 +27,33 @@ impl Problem {
     /// or a quote or backslash, which could not stand in the header as they are.
     #[must_use]
     pub fn in_realm(realm: &str) -> Option<Self> {
-        let sound = |c: char| (c == ' ' || c.is_ascii_graphic()) && c != '"' && c != '\\';
+        let sound = |c: char| c == ' ' || stands_as_it_is(c);
         (!realm.is_empty() && realm.chars().all(sound)).then(|| Self {
             realm: realm.into(),
+            resource_metadata: None,
+        })
+    }
+
+    /// Names in every challenge where this resource's metadata are (RFC 9728, section 5.1).
+    ///
+    /// Returns `None` when the URL is neither `https` nor `http` to this machine (`127.0.0.1`, `[::1]`,
+    /// `localhost`), has credentials or a fragment, or has characters that could not stand in the header
+    /// as they are.
+    ///
+    /// ```
+    /// use tower_impersonate::rejection::{Problem, RejectionKind};
+    ///
+    /// let url = "https://desk.example.com/.well-known/oauth-protected-resource";
+    /// let problem = Problem::default().with_resource_metadata(url).expect("a URL that can be told");
+    /// let challenge = problem.challenge(RejectionKind::MissingCredential).expect("a challenge");
+    /// assert_eq!(challenge, format!(r#"Bearer realm="api", resource_metadata="{url}""#));
+    /// ```
+    #[must_use]
+    pub fn with_resource_metadata(self, url: &str) -> Option<Self> {
+        let sound = url.chars().all(stands_as_it_is) && UrlRule::HttpsOrLoopback.check(url).is_ok();
+        sound.then(|| Self {
+            resource_metadata: Some(url.into()),
+            ..self
         })
     }
 
@@ -35,7 +61,7 @@ impl Problem {
     #[must_use]
     pub fn challenge(&self, kind: RejectionKind) -> Option<HeaderValue> {
         let realm = &self.realm;
-        let text = match kind {
+        let mut text = match kind {
             RejectionKind::MissingCredential | RejectionKind::OtherScheme => {
                 format!("Bearer realm=\"{realm}\"")
             }
@@ -45,6 +71,9 @@ impl Problem {
             }
             kind => format!("Bearer realm=\"{realm}\", error=\"{}\"", kind.error_code()?),
         };
+        if let Some(url) = &self.resource_metadata {
+            text.extend([", resource_metadata=\"", url, "\""]);
+        }
         HeaderValue::from_str(&text).ok()
     }
 
@@ -61,11 +90,17 @@ impl Problem {
     }
 }
 
+/// Whether a character needs no escaping between quotes (RFC 9110, section 5.6.4).
+fn stands_as_it_is(c: char) -> bool {
+    c.is_ascii_graphic() && c != '"' && c != '\\'
+}
+
 impl Default for Problem {
     /// The realm `api`.
     fn default() -> Self {
         Self {
             realm: "api".into(),
+            resource_metadata: None,
         }
     }
 }

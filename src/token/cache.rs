@@ -14,6 +14,7 @@ use crate::token::claims::Claims;
 use crate::token::error::TokenErrorKind;
 use crate::token::keys::{Key, Source};
 use crate::token::verified::Verified;
+use crate::token::weight;
 
 /// How much the cache of verified tokens may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +24,10 @@ pub struct CacheLimits {
 }
 
 impl CacheLimits {
-    /// At most so many tokens and so many bytes, estimated; zero entries turn the cache off.
+    /// At most so many tokens and so many bytes; zero entries turn the cache off.
+    ///
+    /// The bytes are those of the tokens and of what was read from them, estimated a little above
+    /// the truth. The index comes on top, with less than 150 bytes for each of `entries`.
     #[must_use]
     pub const fn new(entries: usize, bytes: usize) -> Self {
         Self { entries, bytes }
@@ -53,6 +57,7 @@ struct Entry {
     claims: Verified<Claims>,
     key: Arc<Key>,
     source: Arc<Source>,
+    bytes: u64,
 }
 
 impl TokenCache {
@@ -106,6 +111,7 @@ impl TokenCache {
                 claims: claims.clone(),
                 key: Arc::clone(key),
                 source: Arc::clone(source),
+                bytes: weight::of(token, claims),
             };
             map.insert(token.into(), Arc::new(entry));
         }
@@ -133,11 +139,7 @@ struct Weigh {
 }
 
 impl Weighter<Box<str>, Arc<Entry>> for Weigh {
-    fn weight(&self, token: &Box<str>, _: &Arc<Entry>) -> u64 {
-        // The text itself, and its payload once more as names and values.
-        let bytes = token.len() as u64 * 3 + OVERHEAD;
-        bytes.max(self.least)
+    fn weight(&self, _: &Box<str>, entry: &Arc<Entry>) -> u64 {
+        entry.bytes.max(self.least)
     }
 }
-
-const OVERHEAD: u64 = 1024;

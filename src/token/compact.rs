@@ -21,10 +21,8 @@ impl<'a> Compact<'a> {
         }
         let mut parts = token.splitn(4, '.');
         let (header, payload, signature) = (parts.next()?, parts.next()?, parts.next()?);
-        let whole = parts.next().is_none()
-            && !header.is_empty()
-            && !payload.is_empty()
-            && !signature.is_empty();
+        // Nothing can be signed, too; it holds no claims.
+        let whole = parts.next().is_none() && !header.is_empty() && !signature.is_empty();
         whole.then_some(Self {
             header,
             payload,
@@ -51,6 +49,7 @@ mod tests {
     #[test]
     fn a21_only_three_parts() {
         assert!(Compact::split("a.b.c").is_some());
+        assert!(Compact::split("a..c").is_some());
         let dots = ".".repeat(8000);
         for token in [
             "",
@@ -61,7 +60,6 @@ mod tests {
             "a.b.c.d.e",
             ".a.b",
             "a.b.",
-            "a..c",
             &dots,
         ] {
             assert!(Compact::split(token).is_none(), "{token}");

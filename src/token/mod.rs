@@ -63,9 +63,11 @@ mod issuers;
 mod json;
 mod judge;
 mod jwk;
+mod jws;
 mod keys;
 mod person;
 mod verified;
+mod weight;
 mod window;
 
 pub use self::algorithm::Algorithm;
@@ -79,6 +81,7 @@ pub use self::extract::{BearerHeader, ExtractToken, Extraction};
 #[cfg(feature = "jwks")]
 pub use self::fetch::HttpClient;
 pub use self::fetch::{FetchError, FetchErrorKind, FetchKeys, FetchLimits, Fetched};
+pub(crate) use self::issuer::UrlRule;
 pub use self::issuer::{Issuer, IssuerError, IssuerErrorKind, IssuerFacts};
 pub use self::keys::StaticKeys;
 pub use self::verified::Verified;

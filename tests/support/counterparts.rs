@@ -1,5 +1,5 @@
 //! The servers that `tests/run` starts, as a test asks them: an OpenID provider and Cognito user
-//! pools. Every token is fetched over HTTP.
+//! pools. Every token is fetched over HTTP. The third, glewlwyd, stands in `glewlwyd.rs`.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
@@ -20,7 +20,7 @@ use crate::support::Seen;
 
 /// Why tests of them are ignored by a plain `cargo test` stands in the attribute; this is what they
 /// say when they are run without the servers.
-fn variable(name: &str) -> String {
+pub fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run this with ./tests/run"))
 }
 
@@ -268,7 +268,12 @@ pub async fn assert_recorded(
     sink.clear();
 }
 
-async fn oauth(request: request::Builder, id: &str, secret: &str, form: &[(&str, &str)]) -> Value {
+pub async fn oauth(
+    request: request::Builder,
+    id: &str,
+    secret: &str,
+    form: &[(&str, &str)],
+) -> Value {
     let credentials = STANDARD.encode(format!("{id}:{secret}"));
     let request = request
         .header("authorization", format!("Basic {credentials}"))
@@ -299,11 +304,11 @@ async fn succeed(request: request::Builder, body: impl Into<Bytes>) -> Value {
     seen.body
 }
 
-async fn send(request: request::Builder, body: impl Into<Bytes>) -> Seen {
+pub async fn send(request: request::Builder, body: impl Into<Bytes>) -> Seen {
     exchange(&client(), request.body(Full::new(body.into())).unwrap()).await
 }
 
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     value
         .as_str()
         .unwrap_or_else(|| panic!("{value} is no text"))

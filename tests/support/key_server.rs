@@ -1,7 +1,7 @@
 //! A server of key sets that does whatever the test says, byte by byte, and nothing of which a
 //! proper HTTP server would be capable.
 
-#![allow(unreachable_pub, reason = "a test includes it")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -33,8 +33,8 @@ pub enum Endpoint {
     Understating(String),
     /// Declares more than it sends, and closes.
     Overstating(String),
-    /// Says that the document is compressed.
-    Compressed(String),
+    /// Says that these bytes are a compressed document.
+    Compressed(Vec<u8>),
     /// Answers with this status, and with this document all the same.
     Failing(u16, String),
     /// Points elsewhere.
@@ -194,7 +194,12 @@ async fn misbehave(stream: &mut TcpStream, endpoint: Endpoint) -> std::io::Resul
             stream.write_all(text.as_bytes()).await
         }
         Endpoint::Compressed(body) => {
-            send(stream, "200 OK", "content-encoding: gzip\r\n", &body).await
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {length}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(&body).await
         }
         Endpoint::Failing(status, body) => {
             send(stream, &format!("{status} Some Words"), "", &body).await

@@ -140,26 +140,22 @@ impl Inner {
             Ok(unverified) => unverified,
             Err(error) => return Step::Done(Err(error)),
         };
-        match unverified
-            .route
-            .source
-            .find(unverified.header.kid.as_deref())
-        {
+        match unverified.route.source.find(unverified.kid()) {
             Lookup::Known(key) => Step::Done(self.finish(token, unverified, &key, now)),
             Lookup::Refused(error) => Step::Done(Err(error)),
-            Lookup::Later(waiting) => Step::Wait(unverified.header.kid, waiting),
+            Lookup::Later(waiting) => Step::Wait(unverified.kid().map(Into::into), waiting),
         }
     }
 
     fn finish(
         &self,
         token: &str,
-        unverified: Unverified,
+        unverified: Unverified<'_>,
         key: &Arc<Key>,
         now: Timestamp,
     ) -> Result<Verified<Claims>, TokenError> {
         let route = unverified.route.clone();
-        let claims = unverified.verify(token, key)?;
+        let claims = unverified.verify(key)?;
         let claims = judge(claims, &route.profile, &self.issuers, now)?;
         self.cache.insert(token, &claims, key, &route.source);
         Ok(claims)

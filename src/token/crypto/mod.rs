@@ -20,11 +20,14 @@ mod absent;
 use self::absent as backend;
 
 mod public_key;
+mod roca;
 mod self_test;
 mod spki;
 
 pub(crate) use self::backend::{AVAILABLE, VerifyingKey};
 pub(crate) use self::public_key::{Curve, PublicKey};
+#[cfg(all(test, feature = "aws_lc_rs", feature = "rust_crypto"))]
+pub(crate) use self::rust_crypto::VerifyingKey as PureRustKey;
 pub(crate) use self::self_test::self_test;
 
 /// A key that no token may be checked with; the reason for the log.

@@ -1,7 +1,7 @@
 //! A public key as numbers, checked for size and shape before any backend sees it.
 
 use crate::token::algorithm::{Algorithm, Family};
-use crate::token::crypto::{UnusableKey, spki};
+use crate::token::crypto::{UnusableKey, roca, spki};
 
 /// Equal keys compare equal, however they were written down.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,6 +46,9 @@ impl PublicKey {
             return Err(UnusableKey(
                 "exponent or modulus even, or exponent out of range",
             ));
+        }
+        if roca::is_weak(n) {
+            return Err(UnusableKey("modulus of a generator that is broken (ROCA)"));
         }
         Ok(Self::Rsa {
             n: n.into(),

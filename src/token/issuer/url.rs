@@ -1,6 +1,6 @@
 use http::Uri;
 
-/// Which URLs keys may be fetched from.
+/// Which URLs may be asked, for keys or for metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UrlRule {
     Https,

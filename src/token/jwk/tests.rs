@@ -136,7 +136,7 @@ fn a59_a_key_that_changes_or_leaves_is_retired() {
     );
     let after = read(&[one.jwk(), Signer::new("two").jwk()])
         .expect("keys")
-        .succeeding(&before);
+        .succeeding(&before, "https://issuer.example.com");
     assert!(!old_one.is_retired());
     assert!(old_two.is_retired());
     let new_one = keep(&after, "one").expect("one");

@@ -184,7 +184,7 @@ impl Remote {
         let age = age.clamp(MIN_AGE, LONGEST_AGE);
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         let renewed = match &*keys {
-            Some(before) => loaded.keys.succeeding(before),
+            Some(before) => loaded.keys.succeeding(before, &self.parts.issuer),
             None => loaded.keys,
         };
         *keys = Some(renewed);

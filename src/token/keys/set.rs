@@ -46,6 +46,11 @@ impl Key {
         self.retired.load(Ordering::Acquire)
     }
 
+    #[cfg(all(test, feature = "aws_lc_rs", feature = "rust_crypto"))]
+    pub(crate) fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
     fn same(&self, other: &Self) -> bool {
         self.kid == other.kid && self.algorithm == other.algorithm && self.public == other.public
     }
@@ -113,8 +118,9 @@ impl KeySet {
     }
 
     /// Takes over the keys of the set before that are still there, so that tokens which were
-    /// checked with them stay known; retires the others.
-    pub(crate) fn succeeding(self, before: &Self) -> Self {
+    /// checked with them stay known; retires the others. That a name stays and its key does not is
+    /// no rotation, and somebody should look at it.
+    pub(crate) fn succeeding(self, before: &Self, issuer: &str) -> Self {
         let kept = |key: Arc<Key>| {
             before
                 .0
@@ -125,8 +131,16 @@ impl KeySet {
         };
         let set = Self(self.0.into_iter().map(kept).collect());
         for old in &before.0 {
-            if !set.0.iter().any(|key| Arc::ptr_eq(key, old)) {
-                old.retired.store(true, Ordering::Release);
+            if set.0.iter().any(|key| Arc::ptr_eq(key, old)) {
+                continue;
+            }
+            old.retired.store(true, Ordering::Release);
+            let Some(kid) = old.kid() else { continue };
+            if set.0.iter().any(|key| key.kid() == Some(kid)) {
+                tracing::warn!(
+                    target: "impersonation::token",
+                    issuer, kid = %kid.escape_debug(), "another key of the same kid, tokens of the one before are refused"
+                );
             }
         }
         set
