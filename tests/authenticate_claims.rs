@@ -12,7 +12,7 @@ mod trace;
 
 use std::time::Duration;
 
-use forge::{Forge, MALFORMED, PAYLOAD, Trial, UNKNOWN_ISSUER, encode, without};
+use forge::{Forge, PAYLOAD, Trial, UNKNOWN_ISSUER, encode, without};
 use serde_json::{Value, json};
 use support::expect::keeping;
 use support::{ISSUER, get};
@@ -344,7 +344,7 @@ async fn a41_a_payload_that_is_not_one_object_is_refused() {
     let nothing = forge.saying("{}");
     trial.refuses(&nothing, UNKNOWN_ISSUER, "{}").await;
     let empty = forge.seal(&encode(forge::header().to_string()), "");
-    trial.refuses(&empty, MALFORMED, "empty").await;
+    trial.refuses(&empty, PAYLOAD, "empty").await;
     let spaced = forge.saying(format!(" \r\n\t{good}\n"));
     trial.fetched_nothing(&spaced).await;
 }

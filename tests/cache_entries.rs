@@ -16,6 +16,7 @@ use known::{cost, is_known, plain, quick};
 use serde_json::{Value, json};
 use support::{AUDIENCE, Desk, ISSUER};
 use tower_impersonate::testing::{TestIssuer, TokenBuilder};
+use tower_impersonate::time::Clock;
 use tower_impersonate::token::{Algorithm, CacheLimits};
 
 #[tokio::test]
@@ -192,8 +193,8 @@ async fn a67_the_cache_ends_at_its_bounds_and_what_is_pushed_out_is_as_good_as_b
     for (limits, most, tokens) in [
         // So many tokens.
         (CacheLimits::new(50, 1 << 30), 50, sign(&|| quick(&desk))),
-        // So many bytes: a token counts three times its text of 3,200 letters, and a kilobyte.
-        (CacheLimits::new(10_000, 400_000), 40, sign(&wide)),
+        // So many bytes: a token counts its text of 3,200 letters, the 2,000 of the note, and what is around.
+        (CacheLimits::new(10_000, 400_000), 60, sign(&wide)),
     ] {
         let builder = desk.bare().issuer(desk.accepted()).token_cache(limits);
         let layer = builder.build().unwrap();
@@ -236,9 +237,18 @@ fn a67_the_bytes_of_the_bound_are_those_that_are_taken() {
             quick(&desk).groups(singles[..100].iter().map(|one| &**one)),
         ),
         ("scopes", quick(&desk).scope(&"a ".repeat(200))),
+        ("username", quick(&desk).username(&"x".repeat(2500))),
+        ("tenant", quick(&desk).claim("org", "x".repeat(2500))),
+        (
+            "login",
+            quick(&desk)
+                .claim("auth_time", desk.clock.now().unix_seconds())
+                .claim("acr", "x".repeat(2500)),
+        ),
     ] {
         let limits = CacheLimits::new(ENTRIES, BOUND);
-        let builder = desk.bare().issuer(desk.accepted()).token_cache(limits);
+        let issuer = desk.accepted().tenant_claim("org");
+        let builder = desk.bare().issuer(issuer).token_cache(limits);
         let layer = builder.build().unwrap();
         let tokens: Vec<_> = (0..300)
             .map(|n| token.clone().claim("jti", format!("{n:05}")).sign())

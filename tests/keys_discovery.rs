@@ -12,12 +12,19 @@ mod key_server;
 mod keys;
 mod support;
 
+use std::sync::Arc;
+
 use key_server::{Endpoint, KeyServer};
 use keys::*;
 use serde_json::json;
 use support::{AUDIENCE, Desk, ISSUER};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower_impersonate::middleware::ConfigError;
 use tower_impersonate::testing::TestIssuer;
 use tower_impersonate::token::{AuthenticatorError, IssuerErrorKind};
@@ -126,6 +133,46 @@ async fn a20_no_url_and_no_key_of_a_token_is_looked_at() {
 
 /// A name that turns out to be this machine, or any other inside: who answers there cannot show a
 /// certificate of that name, so it learns neither path nor headers, and its answer is none.
+/// A server that speaks TLS as `localhost`, by a certificate of its own making: what it heard.
+async fn untrusted() -> (u16, JoinHandle<Result<Vec<u8>, std::io::Error>>) {
+    const PEM: &[u8] = include_bytes!("support/untrusted.pem");
+    let certificate = CertificateDer::from_pem_slice(PEM).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(PEM).unwrap();
+    let provider = tokio_rustls::rustls::crypto::aws_lc_rs::default_provider();
+    let config = ServerConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heard = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await?;
+        let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await?;
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await?;
+        Ok(heard)
+    });
+    (port, heard)
+}
+
+#[tokio::test]
+async fn a61_a_server_that_cannot_show_a_trusted_certificate_gets_no_request() {
+    let desk = Desk::new();
+    let (port, heard) = untrusted().await;
+    let keys = format!("https://localhost:{port}/latest/meta-data/");
+    let layer = desk
+        .bare()
+        .issuer(Issuer::jwks(ISSUER, keys).audiences([AUDIENCE]))
+        .build()
+        .unwrap();
+    let seen = ask(&layer, &token(&desk).sign()).await;
+    assert_unavailable_for(&seen, "no connection");
+    let refused = heard.await.unwrap().unwrap_err().to_string();
+    assert!(refused.contains("fatal alert"), "{refused}");
+}
+
 #[tokio::test]
 async fn a61_a_name_that_leads_inside_gets_no_request() {
     let desk = Desk::new();

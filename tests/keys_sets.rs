@@ -128,6 +128,26 @@ async fn a54_two_keys_of_one_kid_are_none() {
     assert_known_flow(&desk, &layer, &cached).await;
 }
 
+/// 65537 to the power of 127, in 255 bytes.
+fn power() -> Vec<u8> {
+    let mut digits = vec![1_u8];
+    for _ in 0..127 {
+        // Times 65537, which is 0x1_00_01, from the last byte up.
+        let mut product = vec![0_u16; digits.len() + 2];
+        for (at, digit) in digits.iter().enumerate() {
+            product[at] += u16::from(*digit);
+            product[at + 2] += u16::from(*digit);
+        }
+        for at in 0..product.len() - 1 {
+            product[at + 1] += product[at] >> 8;
+            product[at] &= 0xFF;
+        }
+        digits = product.iter().map(|digit| *digit as u8).collect();
+    }
+    digits.reverse();
+    digits
+}
+
 #[tokio::test]
 async fn a55_keys_that_are_not_for_this_take_no_good_one_with_them() {
     let desk = Desk::new();
@@ -156,6 +176,11 @@ async fn a55_keys_that_are_not_for_this_take_no_good_one_with_them() {
         changed(
             &good[2],
             json!({ "kid": "p", "kty": "AKP", "alg": "ML-DSA-44" }),
+        ),
+        // Made as the broken generator of CVE-2017-15361 made them.
+        changed(
+            &good[0],
+            json!({ "kid": "q", "n": URL_SAFE_NO_PAD.encode(power()) }),
         ),
     ];
     assert_only_the_good_serve(&desk, &good, &bad).await;

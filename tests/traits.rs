@@ -245,6 +245,16 @@ impl AuditSink for Shown {
     }
 }
 
+#[test]
+fn a_wrapped_service_shows_the_inner_one() {
+    let service = Desk::new().layer().layer("the inner one");
+    let shown = format!("{service:?}");
+    assert_eq!(
+        shown,
+        r#"ImpersonationService { inner: "the inner one", .. }"#
+    );
+}
+
 #[tokio::test]
 async fn no_debug_shows_a_token_or_an_email_address() {
     const SECRET: &str = "whoever@example.com";

@@ -11,8 +11,12 @@ use crate::token::claims::Claims;
 pub(crate) fn of(token: &str, claims: &Claims) -> u64 {
     let identity = claims.identity();
     let names = |names: Option<&Names>| names.map_or(0, of_names);
-    let methods = identity.login().map_or(0, |login| of_names(&login.methods));
-    let facts = names(identity.groups()) + names(identity.scopes()) + methods;
+    let text = |text: Option<&str>| text.map_or(0, |text| BLOCK + text.len());
+    let login = identity.login().map_or(0, |login| {
+        of_names(&login.methods) + text(login.context_class.as_deref())
+    });
+    let lists = names(identity.groups()) + names(identity.scopes());
+    let facts = lists + login + text(identity.username()) + text(identity.tenant());
     let bytes = FIXED + token.len() + facts + of_object(identity.attributes());
     bytes as u64
 }
@@ -50,7 +54,7 @@ fn of_value(value: &Value) -> usize {
     }
 }
 
-/// The structures around claims and identity, and the shorter texts in them.
+/// The structures around claims and identity, and its key.
 const FIXED: usize = 1024;
 /// What an allocator adds to each block.
 const BLOCK: usize = 16;
