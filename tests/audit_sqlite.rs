@@ -24,12 +24,12 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use support::{Desk, ISSUER, get};
 use tokio::sync::Notify;
 use tower::{Layer, ServiceExt, service_fn};
+use tower_impersonate::ImpersonationLayer;
 use tower_impersonate::audit::sqlite::{Order, Query, SqliteAudit, SqliteErrorKind};
 use tower_impersonate::audit::{self, AuditSink, EventId, EventName};
 use tower_impersonate::identity::IdentityKey;
 use tower_impersonate::middleware::ConfigError;
 use tower_impersonate::time::{Clock, Timestamp};
-use tower_impersonate::{ImpersonationLayer, resolve};
 
 const AS_ALICE: [(&str, &str); 1] = [("impersonate-user", "alice")];
 const AS_BOB: [(&str, &str); 1] = [("impersonate-user", "bob")];
@@ -293,10 +293,7 @@ async fn a79_what_looks_like_sql_is_text() {
     ];
     let (desk, folder) = (Desk::new(), Folder::new());
     let audit = audit::sqlite(file(&folder));
-    let layer = { desk.builder() }
-        .resolve(resolve::header("impersonate-user"))
-        .audit(audit.clone());
-    let layer = layer.build().unwrap_or_else(|_| over(&desk, &audit));
+    let layer = over(&desk, &audit);
     for sub in NASTY {
         let token = desk.token(sub, &["customers"]).sign();
         desk.send(&layer, get(&token, &AS_BOB)).await;
@@ -309,7 +306,7 @@ async fn a79_what_looks_like_sql_is_text() {
         let page = audit.query(Query::new().grant(sub)).await.unwrap();
         assert!(page.events.is_empty(), "{sub:?}");
         let page = audit.query(Query::new().actor(key(sub))).await.unwrap();
-        assert!(page.events.len() <= 1, "{sub:?}");
+        assert_eq!(page.events.len(), 1, "{sub:?}");
         for event in page.events {
             assert_eq!(event.actor, key(sub));
         }
@@ -333,8 +330,7 @@ async fn a81_a_locked_database_refuses_until_the_lock_is_gone() {
         let before = audit.lost();
         let held = db.begin_with(lock).await.unwrap();
         refused(&desk, &layer, "database is locked").await;
-        let error = desk.builder().audit(audit.clone()).build().unwrap_err();
-        assert!(matches!(error, ConfigError::Audit(_)));
+        assert!(audit.check().is_ok(), "no reason not to start");
         // Reading goes on, as the log beside the file is made for.
         assert!(!all(&audit).await.is_empty());
         drop(audit.flush().await);
@@ -479,7 +475,10 @@ async fn a_database_of_a_newer_version_is_left_alone() {
     sqlx::query(newer).execute(&mut db).await.unwrap();
     let error = desk.builder().audit(audit.clone()).build().unwrap_err();
     let cause = error.source().and_then(Error::source).unwrap().to_string();
-    assert_eq!(cause, "the audit database was made by a newer version");
+    assert!(
+        cause.starts_with("the audit database was made by a newer version"),
+        "{cause}"
+    );
     let error = audit.query(Query::new()).await.unwrap_err();
     assert_eq!(error.kind(), SqliteErrorKind::Newer);
 }
@@ -509,22 +508,21 @@ async fn many_at_once_are_all_written() {
     assert_eq!((audit.lost(), all(&audit).await.len()), (0, 512));
 }
 
-#[test]
-fn several_that_make_the_same_file_at_once_agree() {
-    for _ in 0..5 {
-        let folder = Folder::new();
-        std::thread::scope(|scope| {
-            let one = || {
-                audit::sqlite(file(&folder))
-                    .check()
-                    .map_err(|e| format!("{e:?}"))
-            };
-            let all: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
-            for one in all {
-                one.join().unwrap().unwrap();
-            }
-        });
+#[tokio::test]
+async fn several_that_make_the_same_file_at_once_agree() {
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let audits: Vec<_> = (0..8).map(|_| audit::sqlite(file(&folder))).collect();
+    std::thread::scope(|scope| {
+        let all = audits.iter().map(|audit| scope.spawn(|| audit.check()));
+        for one in all.collect::<Vec<_>>() {
+            one.join().unwrap().unwrap();
+        }
+    });
+    for audit in &audits {
+        runs(&desk, &over(&desk, audit)).await;
+        audit.flush().await.unwrap();
     }
+    assert_eq!(all(&audits[0]).await.len(), 16);
 }
 
 #[tokio::test]
@@ -595,4 +593,17 @@ async fn a_row_that_makes_no_sense_is_an_error_and_no_panic() {
     sqlx::query(row).execute(&mut db).await.unwrap();
     let error = audit.query(Query::new()).await.unwrap_err();
     assert_eq!(error.kind(), SqliteErrorKind::Row);
+}
+
+#[test]
+fn its_types_can_be_shared_shown_and_cloned_as_it_fits() {
+    fn cloned<T: Clone + Send + Sync + std::fmt::Debug + 'static>() {}
+    fn error<T: Error + Send + Sync + 'static>() {}
+    cloned::<SqliteAudit>();
+    cloned::<Query>();
+    cloned::<Order>();
+    cloned::<audit::sqlite::Page>();
+    cloned::<audit::sqlite::StoredEvent>();
+    cloned::<SqliteErrorKind>();
+    error::<audit::sqlite::SqliteError>();
 }

@@ -8,6 +8,10 @@
 //! 503, and its handler never runs. That order is a type: only [`Recorded`] makes an impersonated
 //! principal, and only a sink's answer makes a [`Recorded`].
 //!
+//! A sink that is slow stands behind a [`queued`], a second one beside the first by [`all`] or
+//! [`witnessed`]; the database of the feature `sqlite` can be searched. What a queue loses it counts, and
+//! tells in the next event.
+//!
 //! Requests without impersonation leave no event, and neither does a token whose signature, times or
 //! audience are bad, so that garbage fills no disk. One whose signature is good and whose claims
 //! contradict one another is a denied attempt. Denials are limited per actor, apart for those that

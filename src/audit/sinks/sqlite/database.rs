@@ -2,7 +2,7 @@ use std::error::Error;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
@@ -21,9 +21,23 @@ impl Database {
     /// A connection to a database that has the tables of this version. Makes the file where there is
     /// none.
     pub(super) async fn open(&self) -> Result<SqliteConnection, SqliteError> {
-        // An absolute path cannot be one of SQLite's special names, and stays if the process moves.
-        let path = std::path::absolute(&self.path).map_err(|error| self.unusable(error))?;
-        self.make_file().map_err(|error| self.unusable(error))?;
+        let begun = Instant::now();
+        loop {
+            match self.open_once().await {
+                // The first and the last user of a file lock it in a way that SQLite does not wait for.
+                Err(error) if error.is_locked() && begun.elapsed() < self.busy_timeout => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                opened => return opened.map_err(|error| error.at(&self.path)),
+            }
+        }
+    }
+
+    async fn open_once(&self) -> Result<SqliteConnection, SqliteError> {
+        let failed = |error| SqliteError::caused(SqliteErrorKind::Database, error);
+        // An absolute path cannot be one of SQLite's special names.
+        let path = std::path::absolute(&self.path).map_err(failed)?;
+        self.make_file().map_err(failed)?;
         let mut connection = SqliteConnectOptions::new()
             .filename(path)
             .busy_timeout(self.busy_timeout)
@@ -32,20 +46,27 @@ impl Database {
             .synchronous(SqliteSynchronous::Full)
             .disable_statement_logging()
             .connect()
-            .await
-            .map_err(|error| self.unusable(error))?;
+            .await?;
         migrate::run(&mut connection).await?;
         Ok(connection)
     }
 
     /// Opens it from a thread of its own, because it is asked where there is no runtime, or one that
-    /// must not be blocked on; takes the lock for writing, which a file that is only read refuses.
+    /// must not be blocked on; takes the lock for writing, which a file that may only be read refuses.
     pub(super) fn try_out(&self) -> Result<(), SqliteError> {
         let open = async {
             let mut connection = self.open().await?;
             let lock = connection.begin_with("BEGIN IMMEDIATE").await?;
             lock.rollback().await?;
-            connection.close().await.map_err(SqliteError::from)
+            connection.close().await?;
+            Ok::<_, SqliteError>(())
+        };
+        let open = async {
+            match open.await {
+                // It works, and who holds it now will let it go.
+                Err(error) if error.is_locked() => Ok(()),
+                tried => tried.map_err(|error| error.at(&self.path)),
+            }
         };
         let run = || {
             tokio::runtime::Builder::new_current_thread()
@@ -81,6 +102,8 @@ impl Database {
         fs::metadata(&self.path).map(|file| FileId::of(&file))
     }
 }
+
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What tells one file from another one under the same path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

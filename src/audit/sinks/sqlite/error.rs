@@ -49,6 +49,18 @@ impl SqliteError {
         self
     }
 
+    /// Whether somebody else holds a lock: SQLITE_BUSY and its extended codes.
+    pub(super) fn is_locked(&self) -> bool {
+        const BUSY: u32 = 5;
+        let error = self.source.as_ref().and_then(|s| s.downcast_ref());
+        let code = match error {
+            Some(sqlx::Error::Database(error)) => error.code(),
+            _ => None,
+        };
+        code.and_then(|code| code.parse::<u32>().ok())
+            .is_some_and(|code| code & 0xFF == BUSY)
+    }
+
     /// What went wrong.
     #[must_use]
     pub fn kind(&self) -> SqliteErrorKind {
