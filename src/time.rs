@@ -84,6 +84,12 @@ impl Timestamp {
         Self { seconds, nanos: 0 }
     }
 
+    /// The moment that many milliseconds after 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn from_unix_millis(millis: u64) -> Self {
+        Self::from_unix_seconds(0).saturating_add(Duration::from_millis(millis))
+    }
+
     /// Whole seconds since 1970-01-01T00:00:00Z, rounded down.
     #[must_use]
     pub const fn unix_seconds(self) -> i64 {

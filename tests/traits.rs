@@ -67,6 +67,10 @@ fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     cloned::<audit::Recorded>();
     cloned::<audit::FanOut>();
     cloned::<audit::TracingSink>();
+    cloned::<audit::AuditError>();
+    cloned::<audit::EventIdError>();
+    cloned::<audit::Queued>();
+    cloned::<audit::Witnessed>();
     cloned::<directory::MemoryDirectory>();
     cloned::<resolve::Act>();
     cloned::<resolve::Claim>();
@@ -94,7 +98,9 @@ fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     copied::<audit::DenialLimit>();
     copied::<audit::EventId>();
     copied::<audit::EventName>();
+    copied::<audit::On>();
     copied::<audit::Outcome>();
+    copied::<audit::WhenFull>();
     copied::<directory::LookupErrorKind>();
     copied::<extract::ExtractRejection>();
     copied::<identity::Affiliation>();
@@ -137,6 +143,7 @@ fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
 
     error::<middleware::ConfigError>();
     error::<audit::AuditError>();
+    error::<audit::EventIdError>();
     error::<directory::CacheError>();
     error::<LookupError>();
     error::<extract::ExtractRejection>();

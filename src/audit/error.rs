@@ -1,17 +1,20 @@
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 /// An event that could not be written.
-#[derive(Debug)]
+///
+/// Clones share the cause: several events may fail by one.
+#[derive(Debug, Clone)]
 pub struct AuditError {
-    source: Box<dyn Error + Send + Sync>,
+    source: Arc<dyn Error + Send + Sync>,
 }
 
 impl AuditError {
     /// With what went wrong, for logs.
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
-            source: source.into(),
+            source: Arc::from(source.into()),
         }
     }
 }

@@ -93,6 +93,8 @@ pub struct Event<'a> {
     pub rule: Option<&'a str>,
     /// How many denials of this actor were not recorded before this one.
     pub left_out: u64,
+    /// How many events a queue in front of this sink lost before this one.
+    pub lost: u64,
     /// The request, in what may be told of it; `None` in a completion.
     pub request: Option<RequestInfo<'a>>,
     /// What a completion completes.
@@ -163,6 +165,7 @@ impl<'a> Event<'a> {
             groups: permit.groups(),
             rule: None,
             left_out: 0,
+            lost: 0,
             request: Some(RequestInfo::of(parts)),
             completed: None,
         }
@@ -186,6 +189,7 @@ impl<'a> Event<'a> {
             groups: refused.ask.as_ref().and_then(Ask::groups),
             rule: Some(&refused.denial.rule),
             left_out,
+            lost: 0,
             request: Some(RequestInfo::of(parts)),
             completed: None,
         }
@@ -247,6 +251,9 @@ impl Serialize for Event<'_> {
         some(m, "impersonation.reason", self.reason())?;
         if self.left_out > 0 {
             m.serialize_entry("impersonation.denials.left_out", &self.left_out)?;
+        }
+        if self.lost > 0 {
+            m.serialize_entry("impersonation.audit.lost", &self.lost)?;
         }
         if let Some(request) = self.request {
             m.serialize_entry("http.request.method", request.method)?;
@@ -339,6 +346,7 @@ impl Completion {
             groups: permit.groups(),
             rule: None,
             left_out: 0,
+            lost: 0,
             request: None,
             completed: Some(self.info),
         }

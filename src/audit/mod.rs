@@ -8,6 +8,10 @@
 //! 503, and its handler never runs. That order is a type: only [`Recorded`] makes an impersonated
 //! principal, and only a sink's answer makes a [`Recorded`].
 //!
+//! A sink that is slow stands behind a [`queued`], a second one beside the first by [`all`] or
+//! [`witnessed`]; the database of the feature `sqlite` can be searched. What a queue loses it counts, and
+//! tells in the next event.
+//!
 //! Requests without impersonation leave no event, and neither does a token whose signature, times or
 //! audience are bad, so that garbage fills no disk. One whose signature is good and whose claims
 //! contradict one another is a denied attempt. Denials are limited per actor, apart for those that
@@ -32,6 +36,7 @@
 mod error;
 mod event;
 mod id;
+mod kept;
 mod limit;
 mod sinks;
 mod trail;
@@ -40,9 +45,15 @@ pub use self::error::AuditError;
 pub use self::event::{
     CompletedInfo, Completion, Event, EventName, Outcome, RequestInfo, SCHEMA_VERSION,
 };
-pub use self::id::EventId;
+pub use self::id::{EventId, EventIdError};
 pub use self::limit::DenialLimit;
-pub use self::sinks::{FanOut, JsonLines, TracingSink, all, jsonl, shared, tracing};
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use self::sinks::sqlite;
+pub use self::sinks::{
+    FanOut, JsonLines, On, Queued, TracingSink, WhenFull, Witnessed, all, jsonl, queued, shared,
+    tracing, witnessed,
+};
 pub use self::trail::{Open, Recorded, Trail};
 
 use std::sync::Arc;
@@ -55,7 +66,8 @@ use crate::answer::Answer;
 /// waited for, at most one second by default; a sink that has to wait copies what it needs out of
 /// the event first. The order of calls is the order of events, but several requests call at once.
 pub trait AuditSink: Send + Sync {
-    /// Writes the event; `Ok` means that it is written.
+    /// Writes the event; `Ok` means that it is written. A [queue](queued) in front gives completions to
+    /// this method, too.
     fn record(&self, event: &Event<'_>) -> Answer<Result<(), AuditError>>;
 
     /// Writes how a recorded request ended. Called from `Drop`, so it must neither block for long

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tower_impersonate::answer::Answer;
 use tower_impersonate::audit::{AuditError, AuditSink, Completion, Event};
 use tower_impersonate::testing::RecordingSink;
@@ -84,6 +85,50 @@ impl AuditSink for Moody {
     }
 }
 
+/// A sink behind a gate: it takes an event when it is let through, one pass each.
+#[derive(Clone)]
+pub struct Gated {
+    passes: Arc<Semaphore>,
+    taken: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Gated {
+    pub fn closed() -> Self {
+        Self {
+            passes: Arc::new(Semaphore::new(0)),
+            taken: Arc::default(),
+        }
+    }
+
+    pub fn open(&self) {
+        self.passes.add_permits(1_000_000);
+    }
+
+    pub fn taken(&self) -> Vec<Value> {
+        self.taken.lock().unwrap().clone()
+    }
+}
+
+impl AuditSink for Gated {
+    fn record(&self, event: &Event<'_>) -> Answer<Result<(), AuditError>> {
+        let (event, gate) = (serde_json::to_value(event).unwrap(), self.clone());
+        Answer::later(async move {
+            gate.passes
+                .acquire()
+                .await
+                .map_err(AuditError::new)?
+                .forget();
+            gate.taken.lock().unwrap().push(event);
+            Ok(())
+        })
+    }
+
+    fn complete(&self, done: Completion) {
+        let event = serde_json::to_value(done.event()).unwrap();
+        self.taken.lock().unwrap().push(event);
+    }
+}
+
 /// A folder of its own, removed when dropped.
 pub struct Folder(PathBuf);
 
@@ -99,6 +144,10 @@ impl Folder {
 
     pub fn file(&self) -> PathBuf {
         self.0.join("audit.jsonl")
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 

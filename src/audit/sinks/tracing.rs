@@ -65,6 +65,7 @@ macro_rules! emit {
             impersonation.groups = $event.groups.map(::tracing::field::debug),
             impersonation.reason = reason.as_deref(),
             impersonation.denials.left_out = ($event.left_out > 0).then_some($event.left_out),
+            impersonation.audit.lost = ($event.lost > 0).then_some($event.lost),
             http.request.method = request.map(|request| request.method),
             url.path = request.map(|request| request.path),
             user_agent.original = request.and_then(|request| request.user_agent),
