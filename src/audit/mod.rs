@@ -29,17 +29,25 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+#[cfg(feature = "chain")]
+#[cfg_attr(docsrs, doc(cfg(feature = "chain")))]
+pub mod chain;
 mod error;
 mod event;
+mod file;
 mod id;
 mod limit;
 mod sinks;
 mod trail;
 
+#[cfg(feature = "chain")]
+#[cfg_attr(docsrs, doc(cfg(feature = "chain")))]
+pub use self::chain::chained;
 pub use self::error::AuditError;
 pub use self::event::{
     CompletedInfo, Completion, Event, EventName, Outcome, RequestInfo, SCHEMA_VERSION,
 };
+pub use self::file::{Rotation, SyncOn};
 pub use self::id::EventId;
 pub use self::limit::DenialLimit;
 pub use self::sinks::{FanOut, JsonLines, TracingSink, all, jsonl, shared, tracing};
@@ -48,6 +56,11 @@ pub use self::trail::{Open, Recorded, Trail};
 use std::sync::Arc;
 
 use crate::answer::Answer;
+
+/// The JSON Schema (2020-12) of an event, version 1: every field with its meaning.
+///
+/// What is in it stays as it is; a field more is version 1.1 of the schema, under the same name.
+pub const SCHEMA: &str = include_str!("schema/v1.json");
 
 /// Takes events.
 ///

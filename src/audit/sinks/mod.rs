@@ -1,5 +1,6 @@
 mod fan_out;
 mod jsonl;
+mod lines;
 mod tracing;
 
 pub use self::fan_out::{FanOut, all, shared};
