@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use chains::{act, beside, into, signer, verify, verify_with};
 use sinks::{Folder, lines};
-use support::Desk;
+use support::{Desk, get};
 use tower_impersonate::audit;
 use tower_impersonate::audit::chain::{CANNOT_SHOW, CheckpointFault, Checkpoints, Fault};
 
@@ -113,6 +113,91 @@ fn tampered(good: &[&[u8]], places: &[(usize, usize)]) {
         lines.remove(at);
         assert_eq!(bad(&lines), (at as u64, Fault::Removed), "{at}");
     }
+}
+
+/// Whoever knows the format makes a line that is right in itself.
+#[tokio::test]
+async fn a85_rewritten_by_somebody_who_knows_how() {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use sha2::{Digest, Sha256};
+
+    let (chain, checkpoints) = kept(20).await;
+    let good = split(&chain);
+    let rewritten = |at: usize| {
+        let text = std::str::from_utf8(good[at]).unwrap();
+        let text = text.replace(r#""carol""#, r#""dora""#);
+        let (hashed, _) = text.split_once(r#","impersonation.chain.leaf":"#).unwrap();
+        let leaf = Sha256::new()
+            .chain_update([0])
+            .chain_update(hashed)
+            .finalize();
+        let leaf = STANDARD.encode(leaf);
+        format!("{hashed},\"impersonation.chain.leaf\":\"{leaf}\"}}\n").into_bytes()
+    };
+    for at in 0..good.len() {
+        let line = rewritten(at);
+        let mut lines = good.clone();
+        lines[at] = &line;
+        let report = verify(&lines.concat());
+        if at + 1 < good.len() {
+            // The next one says what stood there.
+            let bad = report.bad.unwrap();
+            assert_eq!((bad.seq, bad.fault), (at as u64 + 1, Fault::Rewritten));
+        } else {
+            assert!(report.is_intact(), "{report}");
+            let report = verify_with(&lines.concat(), &checkpoints);
+            assert_eq!(
+                report.bad_checkpoint.map(|bad| bad.fault),
+                Some(CheckpointFault::Misfit)
+            );
+        }
+    }
+    assert!(verify(&good.concat()).is_intact());
+}
+
+#[tokio::test]
+async fn a85_a_line_without_an_end_costs_no_memory_and_is_no_record() {
+    let (mut chain, _) = kept(4).await;
+    chain.extend(std::iter::repeat_n(b'x', 3 << 20));
+    chain.push(b'\n');
+    let bad = verify(&chain).bad.unwrap();
+    assert_eq!((bad.seq, bad.line, bad.fault), (4, 5, Fault::Edited));
+}
+
+#[tokio::test]
+async fn a86_a87_what_a_client_sends_is_one_field_of_one_visible_line() {
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let layer = into(&desk, audit::chained(folder.file()));
+    let nasty = "x\",\"impersonation.chain.seq\":0,\"a\":\"\u{9b}31m\u{202e}\u{2028}\\";
+    let mut request = get(&desk.carol(), &chains::AS_ALICE);
+    let headers = request.headers_mut();
+    let agent = format!("curl\t{}", "x".repeat(1 << 20));
+    headers.insert("user-agent", agent.parse().unwrap());
+    let reason: String = nasty.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    *request.uri_mut() = format!("/{reason}/caf\u{e9}\u{202e}\u{9b}31m")
+        .parse()
+        .unwrap();
+    desk.send(&layer, request)
+        .await
+        .assert_ran_as("alice", Some("carol"));
+    drop(layer);
+    let text = fs::read_to_string(folder.file()).unwrap();
+    assert_eq!(text.lines().count(), 2);
+    let hidden = |c: &char| *c != '\n' && (c.is_control() || "\u{202e}\u{2028}".contains(*c));
+    assert_eq!(text.chars().find(hidden), None);
+    let records = lines(&folder.file());
+    assert!(
+        records[0]["url.path"]
+            .as_str()
+            .unwrap()
+            .ends_with("\u{202e}\u{9b}31m")
+    );
+    assert_eq!(
+        records[0]["user_agent.original"].as_str().unwrap().len(),
+        256
+    );
+    assert!(verify(text.as_bytes()).is_intact());
 }
 
 #[tokio::test]

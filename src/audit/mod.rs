@@ -15,6 +15,9 @@
 //! Beside the reason and what the request asked for, no event carries a header value other than user
 //! agent and request id, and none a token, a query or a body.
 //!
+//! An event is the same wherever it goes: [`SCHEMA`] says which fields it has. A file of
+//! [`jsonl`] is a record; with the feature `chain`, one of `chained` is evidence.
+//!
 //! ```
 //! use tower_impersonate::audit::{self, AuditSink};
 //!

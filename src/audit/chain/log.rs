@@ -31,7 +31,7 @@ pub(super) struct ChainLog {
 struct Open {
     file: File,
     /// Held as long as it lives.
-    _lock: File,
+    _lock: writable::Lock,
     length: u64,
     day: Option<i64>,
     tree: Tree,

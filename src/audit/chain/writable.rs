@@ -12,10 +12,21 @@ use crate::audit::file::{append_to, beside};
 pub(super) const NEXT: &str = ".next";
 
 /// Two writers would fork the chain.
-pub(super) fn lock(path: &Path) -> io::Result<File> {
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that is being started holds the file, too, for a moment.
+        drop(FileExt::unlock(&self.0));
+    }
+}
+
+/// Held until it is dropped.
+pub(super) fn lock(path: &Path) -> io::Result<Lock> {
     let lock = append_to(&beside(path, ".lock"), &mut OpenOptions::new())?;
     match FileExt::try_lock(&lock) {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(io::Error::new(
             io::ErrorKind::WouldBlock,
             "another layer or process writes this chain: each needs a file of its own",

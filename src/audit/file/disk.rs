@@ -56,7 +56,7 @@ pub(in crate::audit) fn beside_at(path: &Path, more: &str, time: Timestamp) -> P
         .filter(|c| c.is_ascii_alphanumeric())
         .collect();
     let first = beside(path, &format!("{more}{time}Z"));
-    let numbered = (1_u32..).map(|number| beside(&first, &format!("-{number}")));
+    let numbered = (1_u32..).map(|number| beside(&first, &format!("-{number:04}")));
     std::iter::once(first.clone())
         .chain(numbered)
         .find(|free| free.symlink_metadata().is_err())

@@ -6,8 +6,8 @@ use crate::time::Timestamp;
 /// When a file is set aside and a new one begun.
 ///
 /// The old file is renamed to `<path>.<time>`, such as `audit.jsonl.20261122T021139Z`, by the time of
-/// the event that begins the new one, and with a number behind it where that name is taken. It is
-/// never deleted: how many to keep is the operator's business.
+/// the event that begins the new one, and with a number behind it, such as `-0001`, where that name
+/// is taken: names sort as the files were written. It is never deleted: how many to keep is the operator's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotation(When);
 

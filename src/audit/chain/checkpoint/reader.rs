@@ -89,3 +89,42 @@ impl<R> fmt::Debug for CheckpointReader<R> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "aws_lc_rs"))]
+mod tests {
+    use super::*;
+    use crate::audit::chain::checkpoint::note;
+    use aws_lc_rs::signature::Ed25519KeyPair;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    /// The example of golang.org/x/mod/sumdb/note: key, text, and the note that must come out.
+    #[test]
+    fn the_known_signed_note() {
+        const KEY: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+        const SECRET: &str = "AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
+        const TEXT: &str = "If you think cryptography is the answer to your problem,\n\
+            then you don't know what your problem is.\n";
+        const NOTE: &str = "If you think cryptography is the answer to your problem,\n\
+            then you don't know what your problem is.\n\n\
+            \u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+        let key: NoteKey = KEY.parse().unwrap();
+        let seed = STANDARD.decode(SECRET).unwrap();
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed[1..]).unwrap();
+        let signature = pair.sign(TEXT.as_bytes()).as_ref().try_into().unwrap();
+        assert_eq!(note::signed(TEXT, &key, &signature), NOTE);
+
+        let read = |note: &str| {
+            let mut reader = CheckpointReader::new(note.as_bytes(), [key.clone()]).unwrap();
+            let (note, whole) = reader.notes.next().unwrap().unwrap();
+            whole && reader.is_signed(&note, "PeterNeumann")
+        };
+        assert!(read(NOTE));
+        assert!(!read(&NOTE.replace("your problem is.", "our problem is.")));
+        assert!(!read(&NOTE.replace("x08go/ZJ", "x08go/ZK")));
+        assert!(
+            !read(&NOTE.replace("x08go/ZJ", "x08gp/ZJ")),
+            "another key's id"
+        );
+    }
+}
