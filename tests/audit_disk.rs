@@ -324,18 +324,17 @@ async fn the_process_that_is_killed() {
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
     });
     let carol = desk.carol();
-    let tasks: Vec<_> = (0..4)
-        .map(|_| {
-            let (service, carol) = (layer.layer(tell), carol.clone());
-            tokio::spawn(async move {
-                loop {
-                    let sent = service.clone().oneshot(get(&carol, &AS_ALICE));
-                    drop(sent.await.unwrap());
-                }
-            })
+    let writes = || {
+        let (service, carol) = (layer.layer(tell), carol.clone());
+        tokio::spawn(async move {
+            for _ in 0..usize::MAX {
+                let sent = service.clone().oneshot(get(&carol, &AS_ALICE));
+                drop(sent.await.unwrap());
+            }
         })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
+    };
+    let (one, two, three) = tokio::join!(writes(), writes(), writes());
+    for ended in [one, two, three] {
+        ended.unwrap();
     }
 }
