@@ -8,7 +8,7 @@ use crate::audit::file::{LogFile, Rotation, SyncOn, Thread};
 use crate::audit::{AuditError, AuditSink, Completion, Event};
 use crate::time::Clock;
 
-/// Appends every event to a file that shows whether it was changed; see [the module](self).
+/// Appends every event to a file that shows whether it was changed; see [the module](crate::audit::chain).
 ///
 /// The file is made when it is not there, readable by its owner alone. It is locked, verified and
 /// continued when the layer is built. Events are written by a thread of the sink.
