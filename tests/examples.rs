@@ -220,6 +220,67 @@ fn multi_issuer_tells_who_may_act_as_whom_and_what_a_rotation_does() {
 }
 
 #[test]
+fn audit_verify_finds_every_change_and_says_what_it_cannot_see() {
+    let output = command("audit_verify").output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{told}");
+    let of = |title: &str| {
+        let (_, rest) = told.split_once(&format!("## {title}\n")).unwrap();
+        rest.split("\n\n").next().unwrap().to_owned()
+    };
+    for (title, found) in [
+        ("as it was written", "kept elsewhere: intact"),
+        ("carol edited out", "record 0 (line 1) was edited"),
+        ("a record removed", "record 3 (line 4) is missing"),
+        (
+            "two records swapped",
+            "record 2 (line 3) stands further down",
+        ),
+        ("a record duplicated", "record 3 (line 4) is not there"),
+        ("cut in the middle of a line", "bytes of a torn line"),
+        ("cut between two lines", "the end was cut off"),
+        (
+            "replaced by another chain",
+            "the chain was rewritten or replaced",
+        ),
+    ] {
+        assert!(of(title).contains(found), "{title}: {}", of(title));
+    }
+    let intact = told.matches("kept elsewhere: intact").count();
+    assert_eq!(intact, 1, "{told}");
+    audit_verify_ends_with_0_1_or_2();
+}
+
+/// Not beside it: they share a folder.
+fn audit_verify_ends_with_0_1_or_2() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("audit_verify-files");
+    fs::create_dir_all(&folder).unwrap();
+    let (good, bad) = (folder.join("good"), folder.join("bad"));
+    fs::write(&good, "").unwrap();
+    fs::write(&bad, "{}\n").unwrap();
+    let key = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    let (good, bad) = (good.to_str().unwrap(), bad.to_str().unwrap());
+    for (arguments, code, told) in [
+        (vec![good], 0, "intact"),
+        (vec![good, bad], 1, "NOT INTACT"),
+        (
+            vec![good, "--checkpoints", good, "--key", key],
+            1,
+            "there is none",
+        ),
+        (vec![good, "--checkpoints", good], 2, "go together"),
+        (vec![good, "--key", "x"], 2, "NAME+KEY"),
+        (vec!["nowhere"], 2, "nowhere"),
+        (vec!["--help"], 2, "usage: audit_verify FILE.."),
+    ] {
+        let output = command("audit_verify").args(&arguments).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(told), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn both_servers_say_how_they_are_called() {
     for name in ["support_desk", "hyper_server"] {
         let output = command(name).arg("--prot").output().unwrap();
@@ -476,6 +537,7 @@ fn features() -> String {
         ("rust_crypto", cfg!(feature = "rust_crypto")),
         ("subscriber", cfg!(feature = "subscriber")),
         ("testing", cfg!(feature = "testing")),
+        ("chain", cfg!(feature = "chain")),
         ("full", cfg!(feature = "full")),
     ];
     let names = on.into_iter().filter(|(_, on)| *on).map(|(name, _)| name);

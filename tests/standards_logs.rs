@@ -1,7 +1,7 @@
 //! OWASP ASVS 5.0, chapter 16: what the record says, S15, and what it withstands, S16.
 //!
-//! What this crate does not have: a chain of hashes over its own log (16.4.2, a third of S16). Where
-//! logs are shipped to (16.4.3) is the sink's, and `AuditSink` is the application's to implement.
+//! That a change of the log shows (16.4.2, a third of S16) is held by `audit_chain.rs`. Where logs are
+//! shipped to (16.4.3) is the sink's, and `AuditSink` is the application's to implement.
 
 mod support;
 

@@ -94,6 +94,15 @@ fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     cloned::<testing::TestIssuer>();
     cloned::<testing::TokenBuilder>();
 
+    cloned::<audit::chain::NoteKey>();
+    cloned::<audit::chain::Report>();
+    copied::<audit::Rotation>();
+    copied::<audit::SyncOn>();
+    copied::<audit::chain::BadCheckpoint>();
+    copied::<audit::chain::BadRecord>();
+    copied::<audit::chain::CheckpointFault>();
+    copied::<audit::chain::Fault>();
+    copied::<audit::chain::KeyError>();
     copied::<audit::CompletedInfo>();
     copied::<audit::DenialLimit>();
     copied::<audit::EventId>();
@@ -121,6 +130,11 @@ fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     copied::<token::IssuerErrorKind>();
     copied::<token::TokenErrorKind>();
 
+    shared::<audit::chain::Chained>();
+    shared::<audit::chain::CheckpointReader<std::io::Empty>>();
+    shared::<audit::chain::Checkpoints>();
+    shared::<audit::chain::Signer>();
+    shared::<audit::JsonLines>();
     shared::<middleware::Builder>();
     shared::<gate::Gate>();
     shared::<gate::Refusal>();

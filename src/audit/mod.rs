@@ -19,6 +19,9 @@
 //! Beside the reason and what the request asked for, no event carries a header value other than user
 //! agent and request id, and none a token, a query or a body.
 //!
+//! An event is the same wherever it goes: [`SCHEMA`] says which fields it has. A file of
+//! [`jsonl`] is a record; with the feature `chain`, one of `chained` is evidence.
+//!
 //! ```
 //! use tower_impersonate::audit::{self, AuditSink};
 //!
@@ -33,18 +36,26 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+#[cfg(feature = "chain")]
+#[cfg_attr(docsrs, doc(cfg(feature = "chain")))]
+pub mod chain;
 mod error;
 mod event;
+mod file;
 mod id;
 mod kept;
 mod limit;
 mod sinks;
 mod trail;
 
+#[cfg(feature = "chain")]
+#[cfg_attr(docsrs, doc(cfg(feature = "chain")))]
+pub use self::chain::chained;
 pub use self::error::AuditError;
 pub use self::event::{
     CompletedInfo, Completion, Event, EventName, Outcome, RequestInfo, SCHEMA_VERSION,
 };
+pub use self::file::{Rotation, SyncOn};
 pub use self::id::{EventId, EventIdError};
 pub use self::limit::DenialLimit;
 #[cfg(feature = "sqlite")]
@@ -59,6 +70,11 @@ pub use self::trail::{Open, Recorded, Trail};
 use std::sync::Arc;
 
 use crate::answer::Answer;
+
+/// The JSON Schema (2020-12) of an event, version 1: every field with its meaning.
+///
+/// What is in it stays as it is; a field more is version 1.1 of the schema, under the same name.
+pub const SCHEMA: &str = include_str!("schema/v1.json");
 
 /// Takes events.
 ///

@@ -52,6 +52,8 @@ mod cache;
 mod claims;
 mod compact;
 mod crypto;
+#[cfg(feature = "chain")]
+mod ed25519;
 mod error;
 mod extract;
 mod fetch;
@@ -76,6 +78,8 @@ pub use self::authenticator::{
 };
 pub use self::cache::CacheLimits;
 pub use self::claims::Claims;
+#[cfg(feature = "chain")]
+pub(crate) use self::ed25519::Ed25519;
 pub use self::error::{TokenError, TokenErrorKind};
 pub use self::extract::{BearerHeader, ExtractToken, Extraction};
 #[cfg(feature = "jwks")]

@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
 pub mod expect;
+pub mod schema;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub struct Desk {
     pub sink: RecordingSink,
     pub users: MemoryDirectory,
     pub ran: Arc<AtomicUsize>,
+    /// What it recorded is held to the schema in the end.
+    _schema: schema::Held,
 }
 
 impl Desk {
@@ -57,10 +60,12 @@ impl Desk {
             person("sam-1", "Sam", &["customers"]),
             person("sam-2", "Sam", &["customers"]),
         ]);
+        let sink = RecordingSink::new();
         Self {
             issuer,
             clock,
-            sink: RecordingSink::new(),
+            _schema: schema::Held(sink.clone()),
+            sink,
             users,
             ran: Arc::default(),
         }

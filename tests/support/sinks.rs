@@ -164,5 +164,6 @@ pub fn lines(file: &Path) -> Vec<Value> {
     assert!(text.is_empty() || text.ends_with('\n'), "{text}");
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .inspect(crate::support::schema::assert_valid)
         .collect()
 }

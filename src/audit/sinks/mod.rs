@@ -1,6 +1,7 @@
+mod backlog;
 mod fan_out;
 mod jsonl;
-mod line;
+mod lines;
 mod queued;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::line::{FULL, Line, Write};
+use super::backlog::{FULL, Line, Write};
 use crate::answer::Answer;
 use crate::audit::{AuditError, AuditSink, Completion, Event};
 

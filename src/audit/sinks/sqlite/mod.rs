@@ -56,7 +56,7 @@ use tokio::sync::Semaphore;
 
 use self::database::Database;
 use self::writer::{Connections, Writer};
-use super::line::{FULL, Line};
+use super::backlog::{FULL, Line};
 use super::queued::check_capacity;
 use crate::answer::Answer;
 use crate::audit::{AuditError, AuditSink, Completion, Event, EventId};

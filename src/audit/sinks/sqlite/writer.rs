@@ -5,7 +5,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::database::{Database, FileId};
 use super::error::SqliteError;
 use crate::answer::Answer;
-use crate::audit::sinks::line::Write;
+use crate::audit::sinks::backlog::Write;
 use crate::audit::{AuditError, Event};
 use crate::identity::Identity;
 use crate::visible;

@@ -1,0 +1,57 @@
+//! An audit file that shows whether it was changed.
+//!
+//! [`chained`] writes lines of JSON, as [`jsonl`](crate::audit::jsonl) does, and numbers them. Each
+//! line begins with its number and the head of the Merkle tree (RFC 6962, section 2.1) over all lines
+//! before it, and ends with its own leaf hash, over its bytes as they stand in the file:
+//!
+//! ```text
+//! {"impersonation.chain.seq":7,"impersonation.chain.root":"…", …the event… ,"impersonation.chain.leaf":"…"}
+//! ```
+//!
+//! The leaf is `SHA-256(0x00 || all bytes of the line before the comma of that member)`, in base64.
+//! The number is the order, whatever the clock says.
+//!
+//! Rules:
+//!
+//! - One writer a file: a lock is held on `<path>.lock`, and a second writer is an error of `build()`.
+//! - The file is verified whenever it is opened. One that does not verify, that is shorter than its
+//!   last checkpoint, or that is gone while older files of it are there, is refused.
+//! - A line that a crash left torn is moved to `<path>.torn-<time>`, and the record
+//!   `impersonation.chain.recovered` says how many bytes that were.
+//! - A file that is full is renamed, and the next one begins with the record
+//!   `impersonation.chain.continued`, which carries the tree's compact range.
+//! - A fault of the disk refuses the requests that it hits; what was half written is taken back. The
+//!   next event opens and verifies the file again.
+//! - [`Checkpoints`] sign the head, by a [`Signer`] that the application gives, and hand it to whoever
+//!   keeps it elsewhere.
+//!
+//! Caveat: [`CANNOT_SHOW`]. Whoever can write the file can make another one; what they cannot make is
+//! a checkpoint that somebody else has.
+//!
+//! [`verify`] reads the files and names the first record that is bad; the example `audit_verify` does
+//! it on a command line.
+//!
+//! ```
+//! use tower_impersonate::audit::chain::{self, Fault};
+//!
+//! let line = br#"{"impersonation.chain.seq":0,"impersonation.chain.root":"forged"}"#;
+//! let report = chain::verify([&[&line[..], b"\n"].concat()[..]])?;
+//! assert_eq!(report.bad.map(|bad| (bad.seq, bad.fault)), Some((0, Fault::Edited)));
+//! assert!(chain::verify([&b""[..]])?.is_intact());
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod checkpoint;
+mod log;
+mod record;
+mod report;
+mod sink;
+mod tree;
+mod verify;
+mod walk;
+mod writable;
+
+pub use self::checkpoint::{CheckpointReader, Checkpoints, KeyError, NoteKey, SignError, Signer};
+pub use self::report::{BadCheckpoint, BadRecord, CANNOT_SHOW, CheckpointFault, Fault, Report};
+pub use self::sink::{Chained, chained};
+pub use self::verify::{verify, verify_with};

@@ -1,0 +1,75 @@
+//! What must be settled before a chain is written.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use fs4::{FileExt, TryLockError};
+
+use crate::audit::file::{append_to, beside};
+
+/// The name of the file that goes on, while it is made.
+pub(super) const NEXT: &str = ".next";
+
+/// Two writers would fork the chain.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that is being started holds the file, too, for a moment.
+        drop(FileExt::unlock(&self.0));
+    }
+}
+
+/// Held until it is dropped.
+pub(super) fn lock(path: &Path) -> io::Result<Lock> {
+    let lock = append_to(&beside(path, ".lock"), &mut OpenOptions::new())?;
+    match FileExt::try_lock(&lock) {
+        Ok(()) => Ok(Lock(lock)),
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            "another layer or process writes this chain: each needs a file of its own",
+        )),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// What stopped an earlier process may have stopped it between two renames.
+pub(super) fn finish_rotation(path: &Path) -> io::Result<()> {
+    let next = beside(path, NEXT);
+    if !next.try_exists()? {
+        return Ok(());
+    }
+    if path.try_exists()? {
+        fs::remove_file(next)
+    } else {
+        fs::rename(next, path)
+    }
+}
+
+/// A chain of which only older files are there lost its end: a new one would hide that.
+pub(super) fn refuse_lost(path: &Path) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(());
+    };
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    for entry in fs::read_dir(folder)? {
+        let other = entry?.file_name();
+        let more = other
+            .as_encoded_bytes()
+            .strip_prefix(name.as_encoded_bytes());
+        if let Some([b'.', b'0'..=b'9', ..]) = more {
+            let why = format!(
+                "it is gone, and older files of it are there: {}",
+                Path::new(&other).display()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use crate::audit::file::rotation::Day;
+use crate::time::Timestamp;
+
+/// Opens for appending, and makes the file when it is not there, readable by its owner alone.
+pub(in crate::audit) fn append_to(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options.append(true).create(true).open(path)
+}
+
+/// Whether the path leads to another file than the open one, or to none.
+pub(in crate::audit) fn has_replaced(path: &Path, open: &File) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(now) => Ok(!is_same(&now, &open.metadata()?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Elsewhere an open file cannot be replaced.
+#[cfg(not(unix))]
+fn is_same(_: &fs::Metadata, _: &fs::Metadata) -> bool {
+    true
+}
+
+/// The error, and of which file.
+pub(in crate::audit) fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// The path with more behind its name.
+pub(in crate::audit) fn beside(path: &Path, more: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(more);
+    name.into()
+}
+
+/// A path behind which stand these letters and that time, where nothing is yet.
+pub(in crate::audit) fn beside_at(path: &Path, more: &str, time: Timestamp) -> PathBuf {
+    let time: String = time
+        .to_string()
+        .chars()
+        .take_while(|c| *c != '.')
+        .filter(|c| c.is_ascii_alphanumeric())
+        .collect();
+    let first = beside(path, &format!("{more}{time}Z"));
+    let numbered = (1_u32..).map(|number| beside(&first, &format!("-{number:04}")));
+    std::iter::once(first.clone())
+        .chain(numbered)
+        .find(|free| free.symlink_metadata().is_err())
+        .unwrap_or(first)
+}
+
+/// Renames the file to one of that time.
+pub(in crate::audit) fn set_aside(path: &Path, time: Timestamp) -> io::Result<()> {
+    fs::rename(path, beside_at(path, ".", time))
+}
+
+/// The day on which the file was last written; `None` where it is empty.
+pub(in crate::audit) fn day_of(open: &File) -> io::Result<Option<i64>> {
+    let metadata = open.metadata()?;
+    if metadata.len() == 0 {
+        return Ok(None);
+    }
+    let since = metadata.modified()?.duration_since(UNIX_EPOCH);
+    Ok(Some(Day::from(since.unwrap_or_default()).0))
+}
+
+/// Brings the names in the file's folder to the disk.
+#[cfg(unix)]
+pub(in crate::audit) fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder cannot be opened, and names are journalled.
+#[cfg(not(unix))]
+pub(in crate::audit) fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}

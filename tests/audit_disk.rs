@@ -1,0 +1,340 @@
+//! Audit files on disks that fail, and in processes that are killed. Nothing is faked: real mounts,
+//! real limits, real signals.
+
+#![cfg(target_os = "linux")]
+
+mod support;
+
+#[path = "support/chains.rs"]
+mod chains;
+#[path = "support/sinks.rs"]
+mod sinks;
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::env;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chains::{AS_ALICE, act, beside, into, siblings, verify};
+use http::{Request, Response};
+use http_body_util::Full;
+use sinks::{Folder, lines};
+use support::{Desk, get};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_impersonate::audit::{self, AuditSink, Rotation, SyncOn, chain};
+use tower_impersonate::{ImpersonationLayer, Principal};
+
+type Make = fn(&Path) -> Arc<dyn AuditSink>;
+
+/// Every way to write a file.
+const SINKS: [(&str, Make); 4] = [
+    ("lines", |path| audit::shared(audit::jsonl(path))),
+    ("synced lines", |path| {
+        audit::shared(audit::jsonl(path).sync(SyncOn::EachRecord))
+    }),
+    ("chain", |path| audit::shared(audit::chained(path))),
+    ("synced chain", |path| {
+        audit::shared(audit::chained(path).sync(SyncOn::Request))
+    }),
+];
+
+/// Refused while it lasts, and nothing else is; afterwards all is well, without another layer.
+async fn withstands(desk: &Desk, layer: &ImpersonationLayer, name: &str, over: impl FnOnce()) {
+    for _ in 0..3 {
+        let seen = desk.as_carol(layer, &AS_ALICE).await;
+        assert_eq!((seen.status.as_u16(), seen.ran), (503, false), "{name}");
+        let seen = desk.as_carol(layer, &[("impersonate-user", "root")]).await;
+        assert_eq!((seen.status.as_u16(), seen.ran), (503, false), "{name}");
+    }
+    desk.as_carol(layer, &[]).await.assert_ran_as("carol", None);
+    over();
+    act(desk, layer, 2).await;
+}
+
+/// Whole lines of one request each, and a chain where it is one.
+fn is_whole(name: &str, file: &Path, requests: usize) {
+    let text = fs::read_to_string(file).unwrap();
+    let events: Vec<serde_json::Value> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let named = events
+        .iter()
+        .filter(|event| event["event.name"] == "impersonation.request");
+    assert_eq!(named.count(), requests, "{name}: {text}");
+    if name.contains("chain") {
+        let report = verify(text.as_bytes());
+        assert!(report.is_intact(), "{name}: {report}");
+    }
+}
+
+/// A file system in memory, unmounted when dropped; `None` where one may not be mounted.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn new(at: &Path, options: &str) -> Option<Self> {
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(at)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if !mounted {
+            eprintln!("nothing can be mounted here: not tried");
+        }
+        mounted.then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+    }
+}
+
+#[tokio::test]
+async fn a83_a_full_disk() {
+    for (name, make) in SINKS {
+        let (desk, folder) = (Desk::new(), Folder::new());
+        let home = folder.file().parent().unwrap().to_owned();
+        let Some(_mount) = Mount::new(&home, "size=64k") else {
+            return;
+        };
+        let layer = into(&desk, make(&folder.file()));
+        act(&desk, &layer, 1).await;
+        let ballast = home.join("ballast");
+        let mut fill = File::create(&ballast).unwrap();
+        while fill.write_all(&[0; 64]).is_ok() {}
+        drop(fill);
+        // The rest of the last block.
+        let mut requests = 1;
+        while desk.as_carol(&layer, &AS_ALICE).await.ran {
+            requests += 1;
+        }
+        withstands(&desk, &layer, name, || fs::remove_file(&ballast).unwrap()).await;
+        drop(layer);
+        is_whole(name, &folder.file(), requests + 2);
+    }
+}
+
+#[tokio::test]
+async fn a83_a_file_system_that_is_read_only() {
+    for (name, make) in SINKS {
+        let (desk, folder) = (Desk::new(), Folder::new());
+        let home = folder.file().parent().unwrap().to_owned();
+        let layer = into(&desk, make(&folder.file()));
+        act(&desk, &layer, 1).await;
+        let Some(mount) = Mount::new(&home, "size=64k,ro") else {
+            return;
+        };
+        withstands(&desk, &layer, name, || drop(mount)).await;
+        drop(layer);
+        is_whole(name, &folder.file(), 3);
+    }
+}
+
+/// The memory of a process cannot be read or written at its beginning: EIO.
+#[tokio::test]
+async fn a83_a_disk_with_errors() {
+    for (name, make) in SINKS {
+        let (desk, folder) = (Desk::new(), Folder::new());
+        let layer = into(&desk, make(&folder.file()));
+        act(&desk, &layer, 1).await;
+        let away = beside(&folder.file(), "-away");
+        fs::rename(folder.file(), &away).unwrap();
+        symlink("/proc/self/mem", folder.file()).unwrap();
+        let back = || {
+            fs::remove_file(folder.file()).unwrap();
+            fs::rename(&away, folder.file()).unwrap();
+        };
+        withstands(&desk, &layer, name, back).await;
+        drop(layer);
+        is_whole(name, &folder.file(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a83_a_folder_that_vanishes() {
+    for (name, make) in SINKS {
+        let (desk, folder) = (Desk::new(), Folder::new());
+        let layer = into(&desk, make(&folder.file()));
+        act(&desk, &layer, 1).await;
+        let home = folder.file().parent().unwrap().to_owned();
+        let away = beside(&home, "-away");
+        fs::rename(&home, &away).unwrap();
+        withstands(&desk, &layer, name, || fs::rename(&away, &home).unwrap()).await;
+        drop(layer);
+        is_whole(name, &folder.file(), 3);
+    }
+}
+
+/// Runs one of the tests below in a process of its own.
+fn child(test: &str, file: &Path, round: usize) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]);
+    command.env(FILE, file).env(ROUND, round.to_string());
+    command
+}
+
+const FILE: &str = "TOWER_IMPERSONATE_TEST_FILE";
+const ROUND: &str = "TOWER_IMPERSONATE_TEST_ROUND";
+
+fn told() -> Option<(PathBuf, usize)> {
+    Some((
+        env::var_os(FILE)?.into(),
+        env::var(ROUND).ok()?.parse().ok()?,
+    ))
+}
+
+#[test]
+fn a83_a_limit_on_the_size_of_files() {
+    for (round, (name, _)) in SINKS.iter().enumerate() {
+        let folder = Folder::new();
+        let child = child("the_process_with_a_limit", &folder.file(), round);
+        let status = Command::new("sh")
+            .args([
+                "-c",
+                r#"trap '' XFSZ; exec prlimit --fsize=8000:unlimited "$@""#,
+                "sh",
+            ])
+            .arg(child.get_program())
+            .args(child.get_args())
+            .envs(
+                child
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "{name}");
+        assert!(fs::metadata(folder.file()).unwrap().len() > 8000, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_process_with_a_limit() {
+    let Some((file, round)) = told() else {
+        return;
+    };
+    let (name, make) = SINKS[round];
+    let desk = Desk::new();
+    let layer = into(&desk, make(&file));
+    let mut requests = 0;
+    while desk.as_carol(&layer, &AS_ALICE).await.ran {
+        requests += 1;
+    }
+    assert!(requests > 1, "{name}");
+    let over = || {
+        let own = format!("--pid={}", std::process::id());
+        let raised = Command::new("prlimit")
+            .args([&own, "--fsize=unlimited"])
+            .status();
+        assert!(raised.unwrap().success());
+    };
+    withstands(&desk, &layer, name, over).await;
+    drop(layer);
+    is_whole(name, &file, requests + 2);
+}
+
+/// Two hundred processes are killed in the midst of writing one chain.
+#[test]
+fn a84_killed_at_two_hundred_moments() {
+    const MOMENTS: usize = 200;
+    let folder = Folder::new();
+    let mut acknowledged = HashSet::new();
+    let mut random: u64 = 0x5eed;
+    for round in 0..MOMENTS {
+        // Knuth's MMIX generator.
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let moment = Duration::from_micros((random >> 33) % 20_000);
+        let mut child = child("the_process_that_is_killed", &folder.file(), round)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut ids = Vec::new();
+        let id = |line: String| Some(line.split_once("ack ")?.1.to_owned());
+        // Once it writes.
+        ids.extend(out.by_ref().map_while(Result::ok).find_map(id));
+        assert_eq!(ids.len(), 1, "round {round}: it did not begin");
+        thread::sleep(moment);
+        child.kill().unwrap();
+        let mut rest: Vec<_> = out.map_while(Result::ok).collect();
+        // A line that was torn with the pipe acknowledges nothing.
+        rest.retain(|line| line.len() == "ack ".len() + 36);
+        ids.extend(rest.into_iter().filter_map(id));
+        child.wait().unwrap();
+        acknowledged.extend(ids);
+    }
+    drop(into(&Desk::new(), audit::chained(folder.file())));
+
+    let mut files = siblings(&folder.file(), ".2");
+    files.push(folder.file());
+    assert!(files.len() > 2, "{files:?}");
+    let open = |path| BufReader::new(File::open(path).unwrap());
+    let report = chain::verify(files.iter().map(open)).unwrap();
+    assert!(report.is_intact(), "{report}");
+    let written: HashSet<String> = files
+        .iter()
+        .flat_map(|file| lines(file))
+        .map(|record| record["event.id"].as_str().unwrap().to_owned())
+        .collect();
+    let lost: Vec<_> = acknowledged.difference(&written).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    assert_eq!(
+        report.recovered as usize,
+        siblings(&folder.file(), ".torn-").len()
+    );
+    println!(
+        "{} acknowledged, {} written, {} files, {} torn",
+        acknowledged.len(),
+        written.len(),
+        files.len(),
+        report.recovered
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_process_that_is_killed() {
+    let Some((file, round)) = told() else {
+        return;
+    };
+    let desk = Arc::new(Desk::new());
+    let sync = [SyncOn::Never, SyncOn::Request, SyncOn::EachRecord][round % 3];
+    let sink = audit::chained(file)
+        .rotate(Rotation::bytes(128 * 1024))
+        .sync(sync);
+    let layer = into(&desk, sink);
+    let tell = service_fn(|request: Request<Full<Bytes>>| async move {
+        let principal = request.extensions().get::<Principal>().unwrap();
+        let id = principal.impersonation().unwrap().event_id();
+        std::io::stdout()
+            .write_all(format!("ack {id}\n").as_bytes())
+            .unwrap();
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let carol = desk.carol();
+    let writes = || {
+        let (service, carol) = (layer.layer(tell), carol.clone());
+        tokio::spawn(async move {
+            for _ in 0..usize::MAX {
+                let sent = service.clone().oneshot(get(&carol, &AS_ALICE));
+                drop(sent.await.unwrap());
+            }
+        })
+    };
+    let (one, two, three) = tokio::join!(writes(), writes(), writes());
+    for ended in [one, two, three] {
+        ended.unwrap();
+    }
+}

@@ -1,0 +1,78 @@
+//! Chains for tests: many real events, a signer, and what a tool would find.
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
+
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use tower_impersonate::ImpersonationLayer;
+use tower_impersonate::audit::AuditSink;
+use tower_impersonate::audit::chain::{self, CheckpointReader, NoteKey, Report, Signer};
+
+use crate::support::{Desk, get};
+
+pub const AS_ALICE: [(&str, &str); 1] = [("impersonate-user", "alice")];
+
+pub fn into(desk: &Desk, sink: impl AuditSink + 'static) -> ImpersonationLayer {
+    desk.builder().audit(sink).build().unwrap()
+}
+
+/// Carol acts as Alice so many times: two records each.
+pub async fn act(desk: &Desk, layer: &ImpersonationLayer, times: usize) {
+    let carol = desk.carol();
+    for _ in 0..times {
+        let seen = desk.send(layer, get(&carol, &AS_ALICE)).await;
+        seen.assert_ran_as("alice", Some("carol"));
+    }
+}
+
+/// Somebody who signs, by the number of their key.
+pub fn signer(number: u8) -> Signer {
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[number; 32]).unwrap();
+    Signer::new(key(number), move |message| {
+        Ok(pair.sign(message).as_ref().try_into()?)
+    })
+}
+
+pub fn key(number: u8) -> NoteKey {
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[number; 32]).unwrap();
+    let public = pair.public_key().as_ref().try_into().unwrap();
+    NoteKey::new("desk.example.com/audit", public).unwrap()
+}
+
+pub fn beside(path: &Path, more: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(more);
+    name.into()
+}
+
+/// All files in the folder of that one whose names go on so, by name.
+pub fn siblings(path: &Path, more: &str) -> Vec<PathBuf> {
+    let begin = format!("{}{more}", path.file_name().unwrap().to_str().unwrap());
+    let mut found: Vec<_> = fs::read_dir(path.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with(&begin)
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[track_caller]
+pub fn verify(bytes: &[u8]) -> Report {
+    chain::verify([bytes]).unwrap()
+}
+
+#[track_caller]
+pub fn verify_with(bytes: &[u8], checkpoints: &[u8]) -> Report {
+    let checkpoints = CheckpointReader::new(Cursor::new(checkpoints), [key(1)]).unwrap();
+    chain::verify_with([bytes], checkpoints).unwrap()
+}
