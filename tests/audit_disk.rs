@@ -117,6 +117,7 @@ async fn a83_a_full_disk() {
         let mut requests = 1;
         while desk.as_carol(&layer, &AS_ALICE).await.ran {
             requests += 1;
+            assert!(requests < 1000, "{name}: it is never full");
         }
         withstands(&desk, &layer, name, || fs::remove_file(&ballast).unwrap()).await;
         drop(layer);
@@ -230,6 +231,7 @@ async fn the_process_with_a_limit() {
     let mut requests = 0;
     while desk.as_carol(&layer, &AS_ALICE).await.ran {
         requests += 1;
+        assert!(requests < 1000, "{name}: no limit");
     }
     assert!(requests > 1, "{name}");
     let over = || {
