@@ -214,6 +214,7 @@ async fn whatever_the_sink_does_a_request_that_is_not_written_is_refused() {
         let events = sink.kept.events();
         assert_eq!(names(&events), ["request", "completed"], "{mood:?}");
         assert_eq!(events[0]["impersonation.audit.lost"], 1);
+        support::schema::assert_valid(&events[0]);
         assert_eq!(events[1].get("impersonation.audit.lost"), None);
     }
 }
