@@ -1,18 +1,21 @@
 //! The examples, run as a user runs them: the printed `curl` lines are sent, and the answers are
 //! those that the README promises.
 
+#[path = "support/example.rs"]
+mod example;
+
 use std::collections::HashMap;
-use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use example::command;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -184,15 +187,16 @@ fn axum_existing_app_prints_what_its_handlers_saw() {
 }
 
 #[test]
-fn both_servers_say_how_they_are_called() {
-    for name in ["support_desk", "hyper_server"] {
+fn examples_with_options_say_how_they_are_called() {
+    for (name, usage) in [
+        ("support_desk", "[--port PORT] [--json] [--otlp URL]"),
+        ("hyper_server", "[--port PORT]"),
+        ("otel", "[--otlp URL | --otlp-http URL]"),
+    ] {
         let output = command(name).arg("--prot").output().unwrap();
         assert!(!output.status.success());
         let told = String::from_utf8(output.stderr).unwrap();
-        assert!(
-            told.contains(&format!("usage: {name} [--port PORT]")),
-            "{told}"
-        );
+        assert!(told.contains(&format!("usage: {name} {usage}\"")), "{told}");
     }
 }
 
@@ -395,53 +399,4 @@ fn read_events(audit: &Path, count: usize) -> Vec<Value> {
         }
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// The example with a fresh folder for its files.
-fn command(name: &str) -> Command {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("examples-{name}-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    let mut command = Command::new(binary(name));
-    for variable in ["TMPDIR", "TMP", "TEMP"] {
-        command.env(variable, &folder);
-    }
-    command
-}
-
-/// Built beside the tests, with the same features, so that there is rarely anything to do: `cargo
-/// test` builds the examples, too, but `cargo test --test examples` would run those of yesterday.
-fn binary(name: &str) -> PathBuf {
-    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-        let tests = env::current_exe().unwrap();
-        let folder = tests.parent().and_then(Path::parent).unwrap();
-        let profile = match folder.file_name().and_then(|name| name.to_str()).unwrap() {
-            "debug" => "dev",
-            other => other,
-        };
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--examples", "--profile", profile])
-            .args(["--no-default-features", "--features", &features()])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .unwrap();
-        assert!(built.success());
-        folder.join("examples")
-    });
-    FOLDER.join(format!("{name}{}", env::consts::EXE_SUFFIX))
-}
-
-fn features() -> String {
-    let on = [
-        ("axum", cfg!(feature = "axum")),
-        ("jwks", cfg!(feature = "jwks")),
-        ("aws_lc_rs", cfg!(feature = "aws_lc_rs")),
-        ("rust_crypto", cfg!(feature = "rust_crypto")),
-        ("subscriber", cfg!(feature = "subscriber")),
-        ("testing", cfg!(feature = "testing")),
-        ("full", cfg!(feature = "full")),
-    ];
-    let names = on.into_iter().filter(|(_, on)| *on).map(|(name, _)| name);
-    names.collect::<Vec<_>>().join(",")
 }

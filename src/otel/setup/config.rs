@@ -46,7 +46,7 @@ impl Config {
             protocol: Protocol::default(),
             sampler: Box::new(Sampler::ParentBased(Box::new(Sampler::AlwaysOn))),
             vocabulary: Vocabulary::default(),
-            filter: env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()),
+            filter: env::var("RUST_LOG").unwrap_or_else(|_| "info,opentelemetry=warn".to_owned()),
             lines: Lines::Stdout,
         }
     }
@@ -77,7 +77,7 @@ impl Config {
     }
 
     /// What is listened to at all: targets and levels such as `info,sqlx=warn`, in place of the
-    /// environment's `RUST_LOG`, which is `info` where it is not set.
+    /// environment's `RUST_LOG`. Without either it is `info`, and warnings of OpenTelemetry itself.
     pub fn filter(mut self, filter: impl Into<String>) -> Self {
         self.filter = filter.into();
         self
