@@ -5,6 +5,7 @@
 mod example;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,9 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
+use tower_impersonate::stamp::fields;
 
 #[tokio::test]
 async fn support_desk_answers_as_the_readme_says() {
@@ -116,6 +119,71 @@ async fn support_desk_answers_as_the_readme_says() {
     assert!(stamped, "no span with both subs in\n{log}");
 }
 
+/// Every line that is written under an impersonated request has each field of the stamp once, at its
+/// top level; no other line has any.
+#[tokio::test]
+async fn support_desk_stamps_each_line_of_json() {
+    let example = Example::start("support_desk", &["--json", "--port", "0"]);
+    let told = example.stderr_with(&["tail -f "]);
+    let curls: Vec<_> = told.lines().filter_map(Curl::parse).collect();
+    let statuses = [200, 200, 200, 200, 403, 400];
+    assert_eq!(curls.len(), statuses.len(), "{told}");
+    for (curl, status) in curls.iter().zip(statuses) {
+        assert_eq!(curl.send().await.status, status);
+    }
+
+    let (mut stamped, mut plain, mut completed, mut denied) = (0, 0, 0, 0);
+    while (completed, denied) != (2, 2) {
+        let text = example.next_line();
+        let line: Members = serde_json::from_str(&text).unwrap();
+        let member = |name: &str| line.0.iter().find(|(own, _)| own == name).map(|(_, v)| v);
+        let own = |span: &Value| {
+            span["name"] == "impersonation.request" && span["impersonation.mode"] != Value::Null
+        };
+        let spans = member("spans").and_then(Value::as_array);
+        let is_impersonated = spans.is_some_and(|spans| spans.iter().any(own));
+        for field in fields::ALL.iter().filter(|field| **field != fields::GROUPS) {
+            let times = line.0.iter().filter(|(own, _)| own == field).count();
+            assert_eq!(times, usize::from(is_impersonated), "{field} in {text}");
+        }
+        if is_impersonated {
+            stamped += 1;
+            assert_eq!(member(fields::ACTOR_SUB).unwrap(), "carol-sub", "{text}");
+            assert_eq!(member(fields::TARGET_SUB).unwrap(), "alice-sub", "{text}");
+        } else {
+            plain += 1;
+        }
+        let event = member("fields").map(|fields| fields["event.name"].clone());
+        completed += i32::from(event == Some("impersonation.completed".into()));
+        denied += i32::from(event == Some("impersonation.denied".into()));
+    }
+    // Two requests with two events each, and the shop's own line; as herself, and two denials.
+    assert!(stamped >= 5 && plain >= 4, "{stamped} {plain}");
+}
+
+/// The members of a JSON object as they stand there, one that is there twice included.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Members;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(All)
+    }
+}
+
 /// What the README shows of the third line and of the log is there.
 #[track_caller]
 fn assert_readme_shows(answer: &Answer, log: &str) {
@@ -184,6 +252,34 @@ fn axum_existing_app_prints_what_its_handlers_saw() {
     assert_eq!(lines[1], "Carol as alice-sub 200 OK hello Alice");
     assert!(lines[2].starts_with("Carol as root-sub 403 Forbidden"));
     assert_eq!(lines.len(), 3);
+}
+
+/// Without a collector the example shows on its own output who was there.
+#[test]
+fn otel_shows_lines_of_json_without_a_collector() {
+    let output = command("otel").output().unwrap();
+    assert!(output.status.success());
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let of = |message: &str| -> Vec<Value> {
+        let lines = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        let told = |line: &Value| line["fields"]["message"] == message;
+        lines.filter(told).collect()
+    };
+    for message in ["loading", "in the background"] {
+        let [plain, impersonated] = &of(message)[..] else {
+            panic!("two of {message} in\n{lines}");
+        };
+        assert_eq!(plain.get(fields::ACTOR_SUB), None, "{plain}");
+        assert_eq!(impersonated[fields::ACTOR_SUB], "carol-sub");
+        assert_eq!(impersonated[fields::TARGET_SUB], "alice-sub");
+    }
+    let statuses: Vec<_> = of("answered")
+        .iter()
+        .map(|l| l["fields"]["status"].clone())
+        .collect();
+    assert_eq!(statuses, [200, 200, 403]);
 }
 
 #[test]
