@@ -46,7 +46,10 @@ impl Config {
             protocol: Protocol::default(),
             sampler: Box::new(Sampler::ParentBased(Box::new(Sampler::AlwaysOn))),
             vocabulary: Vocabulary::default(),
-            filter: env::var("RUST_LOG").unwrap_or_else(|_| "info,opentelemetry=warn".to_owned()),
+            filter: env::var("RUST_LOG")
+                .ok()
+                .filter(|filter| !filter.is_empty())
+                .unwrap_or_else(|| "info,opentelemetry=warn".to_owned()),
             lines: Lines::Stdout,
         }
     }

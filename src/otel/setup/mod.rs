@@ -11,11 +11,10 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::fmt::format::{JsonFields, format};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::otel::setup::config::Lines;
@@ -32,7 +31,8 @@ pub use self::guard::Guard;
 /// Keep the guard: what was not exported yet is exported when it is dropped or shut down. Give
 /// `guard.meter()` to [`metrics`](super::metrics) and `guard.logger()` to [`audit`](super::audit()).
 /// It installs the process's one `tracing` subscriber and OpenTelemetry's global providers, so that
-/// libraries with the native API are stamped, too. No propagator is installed.
+/// libraries with the native API are stamped, too. No propagator is installed. What the libraries log
+/// and trace that exporters are made of (`h2`, `hyper`, `reqwest`, `tonic`) is in the lines alone.
 ///
 /// # Errors
 ///
@@ -54,10 +54,6 @@ pub use self::guard::Guard;
 pub fn init(config: Config) -> Result<Guard, SetupError> {
     let filter: Targets = config.filter.parse().map_err(SetupError::Filter)?;
     let guard = providers(&config)?;
-    // What an exporter does to export would be exported again.
-    let exported = OWN_TARGETS.iter().fold(filter.clone(), |filter, target| {
-        filter.with_target(*target, LevelFilter::OFF)
-    });
     let lines = (config.lines == Lines::Stdout).then(|| {
         tracing_subscriber::fmt::layer()
             .fmt_fields(JsonFields::new())
@@ -66,14 +62,22 @@ pub fn init(config: Config) -> Result<Guard, SetupError> {
     });
     tracing_subscriber::registry()
         .with(lines)
-        .with(layer(guard.tracers.tracer(SCOPE)).with_filter(exported.clone()))
-        .with(OpenTelemetryTracingBridge::new(&guard.loggers).with_filter(exported))
+        .with(layer(guard.tracers.tracer(SCOPE)).with_filter(exported(&filter)))
+        .with(OpenTelemetryTracingBridge::new(&guard.loggers).with_filter(exported(&filter)))
         .with(StampLayer::carrying().with_filter(filter))
         .try_init()
         .map_err(SetupError::Subscriber)?;
     opentelemetry::global::set_tracer_provider(guard.tracers.clone());
     opentelemetry::global::set_meter_provider(guard.meters.clone());
     Ok(guard)
+}
+
+/// What an exporter does to export would be exported again.
+fn exported<S>(filter: &Targets) -> impl Filter<S> + use<S> {
+    filter.clone().and(filter_fn(|metadata| {
+        let krate = metadata.target().split("::").next();
+        !krate.is_some_and(|krate| EXPORTERS.contains(&krate))
+    }))
 }
 
 fn providers(config: &Config) -> Result<Guard, SetupError> {
@@ -158,7 +162,7 @@ fn check_runtime(protocol: Protocol) -> Result<(), SetupError> {
 
 const SCOPE: &str = "tower-impersonate";
 
-const OWN_TARGETS: [&str; 8] = [
+const EXPORTERS: [&str; 8] = [
     "h2",
     "hyper",
     "hyper_util",
