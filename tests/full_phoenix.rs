@@ -48,7 +48,12 @@ async fn phoenix_finds_the_trace_by_either_sub() {
         values.sort_unstable();
         values
     };
-    let names = ["impersonation.request", "load_orders", "native_query", "request"];
+    let names = [
+        "impersonation.request",
+        "load_orders",
+        "native_query",
+        "request",
+    ];
     assert_eq!(of(&by_target, "/name"), names);
     let mut traces = of(&by_target, "/context/trace_id");
     traces.dedup();

@@ -673,10 +673,11 @@ async fn a94_callers_cannot_multiply_the_series_of_a_metric() {
         .measure(otel::metrics(&meters.meter("test")))
         .build()
         .unwrap();
+    let elsewhere = TestIssuer::offline("https://elsewhere.example.com");
     for i in 0..200 {
         let sub = format!("made-up-{i}");
         let token = desk.token(&sub, &[&sub]).sign();
-        let elsewhere = TestIssuer::offline(&format!("https://{sub}.example.com"));
+        let issuer = format!("https://{sub}.example.com");
         for (token, headers) in [
             (token.clone(), &[("impersonate-user", &*sub)][..]),
             (token.clone(), &[("impersonate-group", &*sub)]),
@@ -684,7 +685,7 @@ async fn a94_callers_cannot_multiply_the_series_of_a_metric() {
                 token,
                 &[("impersonate-user", &*sub), ("impersonate-issuer", &*sub)],
             ),
-            (elsewhere.token(&sub).sign(), &[]),
+            (elsewhere.token(&sub).claim("iss", issuer).sign(), &[]),
             (sub.clone(), &[]),
         ] {
             ask(&layer, get(&token, headers)).await;
