@@ -295,7 +295,8 @@ async fn an_audit_event_is_one_log_record_with_its_fields_once() {
         assert!(own.next().is_none(), "two of {name:?}");
         log.record.clone()
     };
-    let expected: [(EventName, Severity, &[(&str, &str)]); 3] = [
+    type Told<'a> = (EventName, Severity, &'a [(&'a str, &'a str)]);
+    let expected: [Told<'_>; 3] = [
         (
             EventName::Request,
             Severity::Info,
@@ -635,7 +636,7 @@ async fn a93_a_handler_cannot_rewrite_who_it_was() {
             own.set_attribute(fields::ACTOR_SUB, "mallory");
             Context::map_current(|cx| {
                 cx.span()
-                    .set_attribute(KeyValue::new(fields::USER_ID, "mallory"))
+                    .set_attribute(KeyValue::new(fields::USER_ID, "mallory"));
             });
             info_span!("query").in_scope(|| info!("found"));
             Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
@@ -727,10 +728,13 @@ impl opentelemetry::propagation::Extractor for Carrier<'_> {
     }
 }
 
+type Points = Vec<(Attributes, u64)>;
+type Attributes = BTreeSet<(String, String)>;
+
 /// What the last export of metrics says: a number for each set of attributes.
 struct Counted {
     units: BTreeMap<String, String>,
-    points: BTreeMap<String, Vec<(BTreeSet<(String, String)>, u64)>>,
+    points: BTreeMap<String, Points>,
 }
 
 impl Counted {
@@ -762,7 +766,7 @@ impl Counted {
     }
 
     fn sum(&self, name: &str, with: &[(&str, &str)]) -> u64 {
-        let has = |set: &BTreeSet<(String, String)>| {
+        let has = |set: &Attributes| {
             with.iter()
                 .all(|(k, v)| set.contains(&((*k).to_owned(), (*v).to_owned())))
         };
@@ -775,7 +779,7 @@ impl Counted {
     }
 }
 
-fn set<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> BTreeSet<(String, String)> {
+fn set<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> Attributes {
     attributes
         .map(|a| (a.key.to_string(), a.value.to_string()))
         .collect()

@@ -92,7 +92,7 @@ impl Vocabulary {
     ///
     /// Of a field that is there twice, the first stays: the layer writes before the handler runs.
     pub(super) fn rewrite(&self, attributes: &mut Vec<KeyValue>) {
-        if !attributes.iter().any(|attribute| is_ours(attribute)) {
+        if !attributes.iter().any(is_ours) {
             return;
         }
         let mut seen = [false; MOST];

@@ -53,8 +53,9 @@ pub use self::guard::Guard;
 /// ```
 pub fn init(config: Config) -> Result<Guard, SetupError> {
     let filter: Targets = config.filter.parse().map_err(SetupError::Filter)?;
-    let guard = providers(&config)?;
-    let lines = (config.lines == Lines::Stdout).then(|| {
+    let lines = config.lines;
+    let guard = providers(config)?;
+    let lines = (lines == Lines::Stdout).then(|| {
         tracing_subscriber::fmt::layer()
             .fmt_fields(JsonFields::new())
             .event_format(StampFormat::json(format().json()))
@@ -80,9 +81,9 @@ fn exported<S>(filter: &Targets) -> impl Filter<S> + use<S> {
     }))
 }
 
-fn providers(config: &Config) -> Result<Guard, SetupError> {
+fn providers(config: Config) -> Result<Guard, SetupError> {
     let resource = config.resource();
-    let sampler = StampSampler::new(config.sampler.clone());
+    let sampler = StampSampler::new(config.sampler);
     let mut tracers = SdkTracerProvider::builder()
         .with_sampler(sampler)
         .with_resource(resource.clone());
@@ -93,7 +94,7 @@ fn providers(config: &Config) -> Result<Guard, SetupError> {
     if let Some(endpoint) = &config.endpoint {
         check_runtime(config.protocol)?;
         let exporters = Exporters::new(config.protocol, endpoint).map_err(SetupError::Exporter)?;
-        let spans = StampExporter::new(exporters.spans, config.vocabulary.clone());
+        let spans = StampExporter::new(exporters.spans, config.vocabulary);
         tracers = tracers.with_batch_exporter(spans);
         loggers = loggers.with_batch_exporter(exporters.logs);
         meters = meters.with_periodic_exporter(exporters.metrics);
