@@ -255,6 +255,7 @@ fn spans(sampler: impl Into<Box<dyn ShouldSample>>) -> Dispatch {
     Dispatch::new(registry().with(otel::layer(tracer(sampler))))
 }
 
+#[derive(Clone, Copy)]
 enum Lines {
     Bare,
     Stamped,

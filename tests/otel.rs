@@ -703,6 +703,39 @@ async fn a94_callers_cannot_multiply_the_series_of_a_metric() {
     assert_eq!(RuleKind::of("made-up-7").as_str(), "other");
 }
 
+/// What could not work is refused before anything is installed.
+#[cfg(feature = "otlp")]
+#[test]
+fn a_set_up_that_makes_no_sense_is_an_error() {
+    use tower_impersonate::otel::{Config, Protocol, SetupError, init};
+
+    let config = || Config::new("shop").filter("info");
+    let http = |url: &str| config().protocol(Protocol::Http).endpoint(url);
+    type Kind = fn(&SetupError) -> bool;
+    let cases: [(&str, Config, Kind); 3] = [
+        ("a filter", config().filter("shop=loud"), |e| {
+            matches!(e, SetupError::Filter(_))
+        }),
+        ("an endpoint", http("not a url"), |e| {
+            matches!(e, SetupError::Exporter(_))
+        }),
+        ("no runtime", config().endpoint("http://127.0.0.1:1"), |e| {
+            matches!(e, SetupError::Runtime)
+        }),
+    ];
+    for (case, config, expected) in cases {
+        let error = init(config).expect_err(case);
+        assert!(expected(&error), "{case}: {error:?}");
+    }
+    let one_thread = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let error = one_thread.block_on(async { init(config().endpoint("http://127.0.0.1:1")) });
+    assert!(matches!(error, Err(SetupError::Runtime)), "{error:?}");
+    let shown = format!("{:?}", http("http://someone:secret@127.0.0.1"));
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
 fn propagator() -> TextMapCompositePropagator {
     TextMapCompositePropagator::new(vec![
         Box::new(TraceContextPropagator::new()),

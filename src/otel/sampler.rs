@@ -55,10 +55,13 @@ impl ShouldSample for StampSampler {
         };
         let added = result.attributes.len();
         result.attributes.reserve(vocabulary::MOST);
+        // Most spans have none of them, and one look finds that out.
+        let mut there = attributes.iter().chain(&result.attributes);
+        let has_some = there.any(vocabulary::is_ours);
         for (key, value) in vocabulary::fields_of(&stamp) {
             let own = &result.attributes[..added];
             let mut there = attributes.iter().chain(own);
-            if !there.any(|attribute| attribute.key.as_str() == key) {
+            if !has_some || !there.any(|attribute| attribute.key.as_str() == key) {
                 result.attributes.push(KeyValue::new(key, value));
             }
         }

@@ -157,8 +157,10 @@ fn tell_requester(attributes: &mut Vec<KeyValue>) {
     attributes.extend(target.map(|target| KeyValue::new(EFFECTIVE, target)));
 }
 
-fn is_ours(attribute: &KeyValue) -> bool {
-    fields::ALL.contains(&attribute.key.as_str())
+/// Whether it has, or may have, a name of the stamp's.
+pub(super) fn is_ours(attribute: &KeyValue) -> bool {
+    let key = attribute.key.as_str();
+    key == fields::USER_ID || key.starts_with("impersonation.")
 }
 
 fn names_a_person(key: &str) -> bool {
