@@ -35,13 +35,10 @@ use tracing_subscriber::prelude::*;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = options(std::env::args().skip(1))?;
-    let guard = match options.telemetry {
-        Some(config) => Some(otel::init(config)?),
-        None => {
-            show_spans_and_events();
-            None
-        }
-    };
+    let guard = options.telemetry.map(otel::init).transpose()?;
+    if guard.is_none() {
+        show_spans_and_events();
+    }
 
     let issuer = TestIssuer::start().await;
     let audit = std::env::temp_dir().join("support_desk_audit.jsonl");
