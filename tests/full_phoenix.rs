@@ -2,6 +2,13 @@
 //! by who was really there and by whom they acted as.
 //!
 //! `./tests/run --full` installs and starts Phoenix and runs this.
+//!
+//! The README's picture is such a trace, by headless Chromium, cut and with 64 colours:
+//!
+//! ```text
+//! chromium --headless=new --window-size=1500,820 --virtual-time-budget=30000 --screenshot=trace.png \
+//!     "$PHOENIX_URL/projects/PROJECT/traces/TRACE?selectedSpanNodeId=SPAN"
+//! ```
 
 #![cfg(feature = "otlp")]
 
