@@ -15,7 +15,11 @@ pub mod extract;
 pub mod gate;
 pub mod identity;
 pub mod manual;
+pub mod measure;
 pub mod middleware;
+#[cfg(feature = "otel")]
+#[cfg_attr(docsrs, doc(cfg(feature = "otel")))]
+pub mod otel;
 pub mod policy;
 pub mod principal;
 pub mod rejection;

@@ -1,23 +1,29 @@
 //! The examples, run as a user runs them: the printed `curl` lines are sent, and the answers are
 //! those that the README promises.
 
+#[path = "support/example.rs"]
+mod example;
+
 use std::collections::HashMap;
-use std::env;
+use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use example::command;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
+use tower_impersonate::stamp::fields;
 
 #[tokio::test]
 async fn support_desk_answers_as_the_readme_says() {
@@ -113,6 +119,71 @@ async fn support_desk_answers_as_the_readme_says() {
     assert!(stamped, "no span with both subs in\n{log}");
 }
 
+/// Every line that is written under an impersonated request has each field of the stamp once, at its
+/// top level; no other line has any.
+#[tokio::test]
+async fn support_desk_stamps_each_line_of_json() {
+    let example = Example::start("support_desk", &["--json", "--port", "0"]);
+    let told = example.stderr_with(&["tail -f "]);
+    let curls: Vec<_> = told.lines().filter_map(Curl::parse).collect();
+    let statuses = [200, 200, 200, 200, 403, 400];
+    assert_eq!(curls.len(), statuses.len(), "{told}");
+    for (curl, status) in curls.iter().zip(statuses) {
+        assert_eq!(curl.send().await.status, status);
+    }
+
+    let (mut stamped, mut plain, mut completed, mut denied) = (0, 0, 0, 0);
+    while (completed, denied) != (2, 2) {
+        let text = example.next_line();
+        let line: Members = serde_json::from_str(&text).unwrap();
+        let member = |name: &str| line.0.iter().find(|(own, _)| own == name).map(|(_, v)| v);
+        let own = |span: &Value| {
+            span["name"] == "impersonation.request" && span["impersonation.mode"] != Value::Null
+        };
+        let spans = member("spans").and_then(Value::as_array);
+        let is_impersonated = spans.is_some_and(|spans| spans.iter().any(own));
+        for field in fields::ALL.iter().filter(|field| **field != fields::GROUPS) {
+            let times = line.0.iter().filter(|(own, _)| own == field).count();
+            assert_eq!(times, usize::from(is_impersonated), "{field} in {text}");
+        }
+        if is_impersonated {
+            stamped += 1;
+            assert_eq!(member(fields::ACTOR_SUB).unwrap(), "carol-sub", "{text}");
+            assert_eq!(member(fields::TARGET_SUB).unwrap(), "alice-sub", "{text}");
+        } else {
+            plain += 1;
+        }
+        let event = member("fields").map(|fields| fields["event.name"].clone());
+        completed += i32::from(event == Some("impersonation.completed".into()));
+        denied += i32::from(event == Some("impersonation.denied".into()));
+    }
+    // Two requests with two events each, and the shop's own line; as herself, and two denials.
+    assert!(stamped >= 5 && plain >= 4, "{stamped} {plain}");
+}
+
+/// The members of a JSON object as they stand there, one that is there twice included.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Members;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(All)
+    }
+}
+
 /// What the README shows of the third line and of the log is there.
 #[track_caller]
 fn assert_readme_shows(answer: &Answer, log: &str) {
@@ -183,6 +254,7 @@ fn axum_existing_app_prints_what_its_handlers_saw() {
     assert_eq!(lines.len(), 3);
 }
 
+/// Without a collector the example shows on its own output who was there.
 #[test]
 fn multi_issuer_tells_who_may_act_as_whom_and_what_a_rotation_does() {
     let output = command("multi_issuer").output().unwrap();
@@ -281,15 +353,43 @@ fn audit_verify_ends_with_0_1_or_2() {
 }
 
 #[test]
-fn both_servers_say_how_they_are_called() {
-    for name in ["support_desk", "hyper_server"] {
+fn otel_shows_lines_of_json_without_a_collector() {
+    let output = command("otel").output().unwrap();
+    assert!(output.status.success());
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let of = |message: &str| -> Vec<Value> {
+        let lines = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        let told = |line: &Value| line["fields"]["message"] == message;
+        lines.filter(told).collect()
+    };
+    for message in ["loading", "in the background"] {
+        let [plain, impersonated] = &of(message)[..] else {
+            panic!("two of {message} in\n{lines}");
+        };
+        assert_eq!(plain.get(fields::ACTOR_SUB), None, "{plain}");
+        assert_eq!(impersonated[fields::ACTOR_SUB], "carol-sub");
+        assert_eq!(impersonated[fields::TARGET_SUB], "alice-sub");
+    }
+    let statuses: Vec<_> = of("answered")
+        .iter()
+        .map(|l| l["fields"]["status"].clone())
+        .collect();
+    assert_eq!(statuses, [200, 200, 403]);
+}
+
+#[test]
+fn examples_with_options_say_how_they_are_called() {
+    for (name, usage) in [
+        ("support_desk", "[--port PORT] [--json] [--otlp URL]"),
+        ("hyper_server", "[--port PORT]"),
+        ("otel", "[--otlp URL | --otlp-http URL]"),
+    ] {
         let output = command(name).arg("--prot").output().unwrap();
         assert!(!output.status.success());
         let told = String::from_utf8(output.stderr).unwrap();
-        assert!(
-            told.contains(&format!("usage: {name} [--port PORT]")),
-            "{told}"
-        );
+        assert!(told.contains(&format!("usage: {name} {usage}\"")), "{told}");
     }
 }
 
@@ -492,54 +592,4 @@ fn read_events(audit: &Path, count: usize) -> Vec<Value> {
         }
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// The example with a fresh folder for its files.
-fn command(name: &str) -> Command {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("examples-{name}-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    let mut command = Command::new(binary(name));
-    for variable in ["TMPDIR", "TMP", "TEMP"] {
-        command.env(variable, &folder);
-    }
-    command
-}
-
-/// Built beside the tests, with the same features, so that there is rarely anything to do: `cargo
-/// test` builds the examples, too, but `cargo test --test examples` would run those of yesterday.
-fn binary(name: &str) -> PathBuf {
-    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-        let tests = env::current_exe().unwrap();
-        let folder = tests.parent().and_then(Path::parent).unwrap();
-        let profile = match folder.file_name().and_then(|name| name.to_str()).unwrap() {
-            "debug" => "dev",
-            other => other,
-        };
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--examples", "--profile", profile])
-            .args(["--no-default-features", "--features", &features()])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .unwrap();
-        assert!(built.success());
-        folder.join("examples")
-    });
-    FOLDER.join(format!("{name}{}", env::consts::EXE_SUFFIX))
-}
-
-fn features() -> String {
-    let on = [
-        ("axum", cfg!(feature = "axum")),
-        ("jwks", cfg!(feature = "jwks")),
-        ("aws_lc_rs", cfg!(feature = "aws_lc_rs")),
-        ("rust_crypto", cfg!(feature = "rust_crypto")),
-        ("subscriber", cfg!(feature = "subscriber")),
-        ("testing", cfg!(feature = "testing")),
-        ("chain", cfg!(feature = "chain")),
-        ("full", cfg!(feature = "full")),
-    ];
-    let names = on.into_iter().filter(|(_, on)| *on).map(|(name, _)| name);
-    names.collect::<Vec<_>>().join(",")
 }

@@ -36,8 +36,8 @@ fn error<T: std::error::Error + Send + Sync + 'static>() {}
 #[test]
 fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     use tower_impersonate::{
-        directory, extract, gate, identity, middleware, principal, rejection, resolve, stamp,
-        terms, testing, time, token,
+        directory, extract, gate, identity, measure, middleware, otel, principal, rejection,
+        resolve, stamp, terms, testing, time, token,
     };
     type Inner = BoxCloneSyncService<Request<()>, Response<Full<Bytes>>, BoxError>;
 
@@ -50,6 +50,25 @@ fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     cloned::<identity::Names>();
     cloned::<identity::Login>();
     cloned::<stamp::Stamp>();
+    cloned::<stamp::Carrier>();
+    copied::<measure::Measurement<'static>>();
+    copied::<measure::RuleKind>();
+    copied::<measure::Lookup>();
+    copied::<measure::Fetched>();
+    cloned::<otel::StampSampler>();
+    shared::<otel::StampLogProcessor>();
+    shared::<otel::StampExporter<opentelemetry_sdk::trace::InMemorySpanExporter>>();
+    cloned::<otel::Vocabulary>();
+    copied::<otel::Preset>();
+    cloned::<otel::Identifiers>();
+    cloned::<otel::HashKey>();
+    error::<otel::WeakKey>();
+    shared::<otel::LogSink<opentelemetry_sdk::logs::SdkLogger>>();
+    cloned::<otel::Config>();
+    shared::<otel::Guard>();
+    copied::<otel::Protocol>();
+    error::<otel::SetupError>();
+    cloned::<testing::Observed>();
     cloned::<rejection::Rejection>();
     cloned::<rejection::Problem>();
     cloned::<terms::Ask>();

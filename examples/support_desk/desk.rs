@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tower_impersonate::testing::TestIssuer;
 use tower_impersonate::{
-    Identity, ImpersonationLayer, Principal, audit, directory, policy, resolve,
+    Identity, ImpersonationLayer, Principal, audit, directory, otel, policy, resolve,
 };
 
 use crate::shop::CurrentUser;
@@ -13,6 +13,7 @@ use crate::shop::CurrentUser;
 pub(crate) fn layer(
     issuer: &TestIssuer,
     audit_file: &Path,
+    telemetry: Option<&otel::Guard>,
 ) -> Result<ImpersonationLayer, Box<dyn Error>> {
     let users = people().map(|person| {
         Identity::new(issuer.name(), person.sub)
@@ -20,7 +21,16 @@ pub(crate) fn layer(
             .with_groups(person.groups.to_vec())
             .enabled_account()
     });
-    let layer = ImpersonationLayer::builder()
+    let mut sinks = vec![
+        audit::shared(audit::jsonl(audit_file)),
+        audit::shared(audit::tracing()),
+    ];
+    let mut builder = ImpersonationLayer::builder();
+    if let Some(telemetry) = telemetry {
+        sinks.push(audit::shared(otel::audit(telemetry.logger())));
+        builder = builder.measure(otel::metrics(&telemetry.meter()));
+    }
+    let layer = builder
         .issuer(issuer.issuer().audiences(["shop"]).groups_claim("groups"))
         .resolve(resolve::header("impersonate-user"))
         .policy(
@@ -29,10 +39,7 @@ pub(crate) fn layer(
                 .and(policy::reason_required()),
         )
         .directory(directory::memory(users))
-        .audit(audit::all([
-            audit::shared(audit::jsonl(audit_file)),
-            audit::shared(audit::tracing()),
-        ]))
+        .audit(audit::all(sinks))
         .map_principal(|principal: &Principal| CurrentUser {
             id: principal.subject().to_owned(),
             name: principal

@@ -9,6 +9,7 @@ use http::{HeaderValue, Method};
 use crate::audit::{AuditSink, DenialLimit, Trail};
 use crate::directory::Directory;
 use crate::gate::{Gate, Tenants};
+use crate::measure::{Measurement, Measures};
 use crate::middleware::config::{Config, Decision, Install, Preflight, Reads, WithoutCredential};
 use crate::middleware::{ConfigError, ImpersonationLayer};
 use crate::policy::Policy;
@@ -43,6 +44,7 @@ pub struct Builder {
     reads: Reads,
     max_reason: usize,
     deadline: Duration,
+    measures: Measures,
 }
 
 impl Builder {
@@ -64,6 +66,7 @@ impl Builder {
             reads: Arc::new(|parts| is_safe(&parts.method)),
             max_reason: 500,
             deadline: Duration::from_secs(1),
+            measures: Measures::default(),
         }
     }
 
@@ -210,6 +213,13 @@ impl Builder {
         self
     }
 
+    /// Tells this closure what can be counted and timed: decisions, denials, fetches of keys and so
+    /// on. It must neither block nor panic; see [`measure`](crate::measure).
+    pub fn measure(mut self, measure: impl Fn(&Measurement<'_>) + Send + Sync + 'static) -> Self {
+        self.measures = Measures::by(measure);
+        self
+    }
+
     /// Where the time comes from. For tests.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.tokens = self.tokens.clock(Arc::new(clock));
@@ -261,7 +271,7 @@ impl Builder {
             "between 1 s and 1 h",
         )?;
 
-        let authenticator = self.tokens.build()?;
+        let authenticator = self.tokens.measures(self.measures.clone()).build()?;
         let clock = Arc::clone(authenticator.clock());
         for strategy in &strategies {
             strategy
@@ -321,6 +331,7 @@ impl Builder {
             reads: self.reads,
             deadline: self.deadline,
             outer: OuterSpans::new(),
+            measures: self.measures,
         }))
     }
 }

@@ -6,6 +6,7 @@ use http::{Extensions, HeaderValue};
 
 use crate::audit::Trail;
 use crate::gate::Gate;
+use crate::measure::Measures;
 use crate::principal::Principal;
 use crate::rejection::{Problem, RespondToRejection};
 use crate::resolve::{Resolve, Settlement};
@@ -35,6 +36,7 @@ pub(super) struct Config {
     pub(super) deadline: Duration,
     /// The spans that are open around requests.
     pub(super) outer: OuterSpans,
+    pub(super) measures: Measures,
     /// The request headers that decide about the answer, for `Vary`.
     pub(super) vary: Option<HeaderValue>,
 }

@@ -101,7 +101,7 @@ impl<S, B> Deciding<S, B> {
             if let Some(deadline) = &mut self.deadline {
                 ready!(deadline.sleep.as_mut().poll(cx));
             }
-            self.pipeline.give_up();
+            self.pipeline.give_up(config);
         }
     }
 }

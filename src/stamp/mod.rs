@@ -13,6 +13,9 @@
 //! With the feature `subscriber`, a layer for `tracing-subscriber` puts the fields on every span
 //! that is opened meanwhile.
 //!
+//! A [`Carrier`] takes the stamp along where another library keeps its context, as the feature `otel`
+//! does for OpenTelemetry.
+//!
 //! Rules: an authenticated request has a `user.id`, an impersonating one has both subs, and nothing
 //! else is ever stamped. The names are in [`fields`].
 //!
@@ -49,6 +52,7 @@ pub mod fields;
 pub mod subscriber;
 
 mod ambient;
+mod carrier;
 mod outer;
 mod record;
 mod span;
@@ -59,6 +63,7 @@ mod value;
 mod tests;
 
 pub use self::ambient::{Entered, current};
+pub use self::carrier::Carrier;
 pub use self::outer::OuterSpans;
 pub use self::span::{complete_span, open_span};
 pub use self::spawn::{Carried, carry, spawn, spawn_blocking};

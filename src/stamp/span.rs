@@ -2,6 +2,7 @@ use tracing::field::Empty;
 use tracing::{Span, error_span};
 
 use crate::identity::IdentityKey;
+use crate::stamp::carrier;
 use crate::stamp::record::{self, Values};
 use crate::stamp::value::Stamp;
 use crate::terms::Strategy;
@@ -13,7 +14,7 @@ use crate::terms::Strategy;
 /// `span.record(fields::TARGET_SUB, ..)` fills it in.
 #[must_use]
 pub fn open_span(actor: &IdentityKey, strategy: Strategy) -> Span {
-    error_span!(
+    let span = error_span!(
         target: TARGET,
         NAME,
         user.id = Empty,
@@ -24,7 +25,9 @@ pub fn open_span(actor: &IdentityKey, strategy: Strategy) -> Span {
         impersonation.mode = Empty,
         impersonation.strategy = strategy.as_str(),
         impersonation.groups = Empty,
-    )
+    );
+    carrier::opened(&span);
+    span
 }
 
 /// Says on the request's own span what was decided, and leaves the stamp there for its descendants.
@@ -40,6 +43,7 @@ pub fn complete_span(span: &Span, stamp: &Stamp) {
     // The layer that keeps stamps on spans sees the record, and finds the stamp on the thread.
     let _entered = stamp.enter();
     record::on_span(span, &undecided_until_now);
+    carrier::completed(span, stamp);
 }
 
 pub(super) const NAME: &str = "impersonation.request";

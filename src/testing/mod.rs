@@ -38,13 +38,17 @@
 mod clock;
 mod issuer;
 mod keys;
+#[cfg(feature = "otel")]
+mod otel;
 mod recording;
 mod server;
+mod stamped;
 mod token;
 
 pub use self::clock::ManualClock;
 pub use self::issuer::TestIssuer;
 pub use self::recording::RecordingSink;
+pub use self::stamped::{Observed, assert_all_stamped, assert_none_stamped};
 pub use self::token::TokenBuilder;
 
 /// The audience that test tokens carry and test issuers ask for.

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use crate::answer::Answer;
 use crate::audit::{AuditError, AuditSink, Completion, Event, EventName};
+use crate::stamp::fields;
 
 /// An audit sink that keeps every event, as the JSON that would be written.
 ///
@@ -38,6 +39,24 @@ impl RecordingSink {
     pub fn named(&self, name: EventName) -> Vec<Value> {
         let is_named = |event: &&Value| event["event.name"] == name.as_str();
         self.locked().iter().filter(is_named).cloned().collect()
+    }
+
+    /// All events so far of this actor, by its `sub`.
+    #[must_use]
+    pub fn by_actor(&self, sub: &str) -> Vec<Value> {
+        self.telling(fields::ACTOR_SUB, sub)
+    }
+
+    /// All events so far about this target, by its `sub`; not those that were refused before it was
+    /// found.
+    #[must_use]
+    pub fn about_target(&self, sub: &str) -> Vec<Value> {
+        self.telling(fields::TARGET_SUB, sub)
+    }
+
+    fn telling(&self, field: &str, value: &str) -> Vec<Value> {
+        let tells = |event: &&Value| event[field] == value;
+        self.locked().iter().filter(tells).cloned().collect()
     }
 
     /// Waits until there are at least `count` events of that name, and returns them. After five

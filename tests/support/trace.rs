@@ -11,17 +11,17 @@ use serde_json::Value;
 use tower_impersonate::stamp::fields;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{DefaultGuard, Interest};
-use tracing::{Dispatch, Event, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber, dispatcher};
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 /// Makes this the subscriber of the thread.
-pub fn scoped(subscriber: impl Subscriber + Send + Sync) -> DefaultGuard {
+pub fn scoped(subscriber: impl Into<Dispatch>) -> DefaultGuard {
     // While a process has one subscriber only, a call site that a thread without any reaches first
     // is switched off for all threads; another test may be that thread.
     static BYSTANDER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Bystander));
     LazyLock::force(&BYSTANDER);
-    tracing::subscriber::set_default(subscriber)
+    dispatcher::set_default(&subscriber.into())
 }
 
 struct Bystander;

@@ -9,6 +9,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::request::Parts;
 use tracing::Span;
@@ -16,6 +17,7 @@ use tracing::Span;
 use crate::answer::Answer;
 use crate::audit::{AuditError, Recorded};
 use crate::gate::Refusal;
+use crate::measure::Measurement;
 use crate::middleware::config::Config;
 use crate::middleware::pipeline::fault::Fault;
 use crate::middleware::pipeline::steps::recorded;
@@ -35,6 +37,8 @@ pub(super) use self::verdict::Verdict;
 pub(super) struct Pipeline {
     /// Read once, at the start.
     now: Timestamp,
+    /// When it began, where somebody measures.
+    began: Option<Duration>,
     /// Counts the steps, so that each that waits has its own deadline.
     step: u32,
     stage: Stage,
@@ -71,6 +75,7 @@ impl Pipeline {
     pub(super) fn new() -> Self {
         Self {
             now: Timestamp::from_unix_seconds(0),
+            began: None,
             step: 0,
             stage: Stage::Start,
         }
@@ -85,8 +90,23 @@ impl Pipeline {
         parts: &Parts,
         cx: Option<&mut Context<'_>>,
     ) -> Poll<Verdict> {
-        catch_unwind(AssertUnwindSafe(|| self.run(config, parts, cx)))
-            .unwrap_or_else(|_| Poll::Ready(Verdict::unavailable(Fault::Panic)))
+        let polled = catch_unwind(AssertUnwindSafe(|| self.run(config, parts, cx)))
+            .unwrap_or_else(|_| Poll::Ready(Verdict::unavailable(Fault::Panic)));
+        if let Poll::Ready(verdict) = &polled {
+            self.measure(config, verdict);
+        }
+        polled
+    }
+
+    fn measure(&self, config: &Config, verdict: &Verdict) {
+        config.measures.tell(|| Measurement::Decision {
+            outcome: verdict.outcome(),
+            strategy: verdict.strategy(),
+            took: config
+                .clock
+                .monotonic()
+                .saturating_sub(self.began.unwrap_or_default()),
+        });
     }
 
     /// The step that is waited for and must not take longer than the deadline. Keys are not one: they
@@ -99,9 +119,12 @@ impl Pipeline {
     }
 
     /// The deadline of the step has passed.
-    pub(super) fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self, config: &Config) {
         if let Stage::Recording { session, .. } = &mut self.stage {
             session.fail();
+        }
+        if matches!(self.stage, Stage::Recording { .. } | Stage::Refusing { .. }) {
+            config.measures.tell(|| Measurement::AuditFailure);
         }
         self.stage = Stage::Ended(Some(Verdict::unavailable(Fault::Deadline)));
     }
@@ -161,7 +184,10 @@ impl Pipeline {
                     mut answer,
                 } => match ready(&mut answer, &mut cx) {
                     Poll::Ready(Ok(())) => Err(rejection.into()),
-                    Poll::Ready(Err(error)) => Err(Verdict::unavailable(error)),
+                    Poll::Ready(Err(error)) => {
+                        config.measures.tell(|| Measurement::AuditFailure);
+                        Err(Verdict::unavailable(error))
+                    }
                     Poll::Pending => return self.stay(Stage::Refusing { rejection, answer }),
                 },
                 Stage::Ended(verdict) => {

@@ -9,6 +9,7 @@ use tracing::Span;
 use crate::answer::Answer;
 use crate::audit::{AuditError, Recorded};
 use crate::gate::Refusal;
+use crate::measure::{Measurement, RuleKind};
 use crate::middleware::config::{Config, Decision, Preflight, WithoutCredential};
 use crate::middleware::pipeline::fault::DeniedBy;
 use crate::middleware::pipeline::verdict::{Passage, Verdict};
@@ -27,6 +28,10 @@ use crate::token::{Claims, Extraction, TokenError, TokenErrorKind, Verified};
 impl Pipeline {
     pub(super) fn start(&mut self, config: &Config, parts: &Parts) -> Next {
         self.now = config.clock.now();
+        self.began = config
+            .measures
+            .are_taken()
+            .then(|| config.clock.monotonic());
         if parts.extensions.get::<Principal>().is_some() {
             return Err(RejectionKind::LayerAppliedTwice.into());
         }
@@ -140,7 +145,12 @@ impl Pipeline {
         };
         let refused = Refused::unasked(sender(claims), error.detail(), error.ask().cloned());
         config.outer.record_user(refused.actor.subject());
-        Ok(self.refuse(config, parts, &refused, Rejection::because(kind, error)))
+        let rule = match error.kind() {
+            ResolveErrorKind::Token | ResolveErrorKind::Request => RuleKind::MALFORMED,
+            _ => RuleKind::of(error.detail()),
+        };
+        let rejection = Rejection::because(kind, error);
+        Ok(self.refuse(config, parts, &refused, rule, rejection))
     }
 
     fn decide(&self, config: &Config, requested: Requested) -> Stage {
@@ -201,7 +211,8 @@ impl Pipeline {
         }
         config.outer.record_user(refused.actor.subject());
         let rejection = Rejection::because(kind, DeniedBy(refused.denial.rule.to_string()));
-        span.in_scope(|| self.refuse(config, parts, refused, rejection))
+        let rule = RuleKind::of(&refused.denial.rule);
+        span.in_scope(|| self.refuse(config, parts, refused, rule, rejection))
     }
 
     fn refuse(
@@ -209,8 +220,10 @@ impl Pipeline {
         config: &Config,
         parts: &Parts,
         refused: &Refused,
+        rule: RuleKind,
         rejection: Rejection,
     ) -> Stage {
+        config.measures.tell(|| Measurement::Denial { rule });
         let answer = match &config.decision {
             Some(Decision { trail, .. }) => trail.denied(refused, parts, self.now),
             None => Answer::now(Ok(())),
@@ -235,6 +248,7 @@ pub(super) fn recorded(
         }
         Err(error) => {
             session.fail();
+            config.measures.tell(|| Measurement::AuditFailure);
             Err(Verdict::unavailable(error))
         }
     }

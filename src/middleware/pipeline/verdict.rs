@@ -11,6 +11,7 @@ use crate::middleware::pipeline::fault::Fault;
 use crate::middleware::session::Session;
 use crate::principal::{Impersonation, Principal};
 use crate::rejection::{Rejection, RejectionKind};
+use crate::terms::Strategy;
 
 /// What becomes of a request.
 pub(in crate::middleware) enum Verdict {
@@ -31,6 +32,28 @@ impl From<RejectionKind> for Verdict {
 }
 
 impl Verdict {
+    /// What it comes to, as it is measured.
+    pub(super) fn outcome(&self) -> &'static str {
+        let passage = match self {
+            Self::Pass(passage) => passage,
+            Self::Reject(rejection) => return rejection.kind().as_str(),
+        };
+        match &passage.principal {
+            None => "preflight",
+            Some(principal) if principal.is_anonymous() => "anonymous",
+            Some(principal) if principal.impersonation().is_some() => "impersonated",
+            Some(_) => "plain",
+        }
+    }
+
+    /// How the request said that it impersonates, where it goes on to do so.
+    pub(super) fn strategy(&self) -> Option<Strategy> {
+        let Self::Pass(passage) = self else {
+            return None;
+        };
+        Some(passage.principal.as_ref()?.impersonation()?.strategy())
+    }
+
     /// Something failed that is neither the client's fault nor anybody's decision.
     pub(super) fn unavailable(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Rejection::because(RejectionKind::Unavailable, cause).into()

@@ -90,6 +90,7 @@
 //! # assert!(log.starts_with(r#"{"user.id":"alice-sub","impersonation.actor.sub":"support-sub","#), "{log}");
 //! ```
 
+mod carrier;
 mod format;
 mod layer;
 

@@ -2,6 +2,7 @@ use std::fmt;
 use std::iter;
 use std::sync::Arc;
 
+use crate::measure::{Measurement, Measures};
 use crate::time::{Clock, SystemClock};
 use crate::token::authenticator::{Authenticator, AuthenticatorError, Inner};
 use crate::token::cache::{CacheLimits, TokenCache};
@@ -19,6 +20,7 @@ pub struct AuthenticatorBuilder {
     fetch: Option<Arc<dyn FetchKeys>>,
     max_token_bytes: usize,
     cache: CacheLimits,
+    measures: Measures,
 }
 
 impl AuthenticatorBuilder {
@@ -29,6 +31,7 @@ impl AuthenticatorBuilder {
             fetch: None,
             max_token_bytes: 8192,
             cache: CacheLimits::default(),
+            measures: Measures::default(),
         }
     }
 
@@ -65,6 +68,18 @@ impl AuthenticatorBuilder {
     /// How much the cache of verified tokens may hold.
     pub fn cache(mut self, limits: CacheLimits) -> Self {
         self.cache = limits;
+        self
+    }
+
+    /// Tells this closure of look-ups in the cache and of fetches of keys; see
+    /// [`measure`](crate::measure) for what it must not do.
+    pub fn measure(mut self, measure: impl Fn(&Measurement<'_>) + Send + Sync + 'static) -> Self {
+        self.measures = Measures::by(measure);
+        self
+    }
+
+    pub(crate) fn measures(mut self, measures: Measures) -> Self {
+        self.measures = measures;
         self
     }
 
@@ -115,6 +130,7 @@ impl AuthenticatorBuilder {
                             limits: FetchLimits::default(),
                             fetch: fetcher(&mut fetch)?,
                             clock: Arc::clone(&self.clock),
+                            measures: self.measures.clone(),
                         })))
                     }
                 }));
@@ -134,6 +150,7 @@ impl AuthenticatorBuilder {
             cache: TokenCache::new(self.cache),
             clock: self.clock,
             max_token_bytes: self.max_token_bytes,
+            measures: self.measures,
         })))
     }
 }

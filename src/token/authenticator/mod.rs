@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::answer::Answer;
+use crate::measure::{Lookup as Cached, Measurement, Measures};
 use crate::time::{Clock, Timestamp};
 use crate::token::authenticator::unverified::Unverified;
 use crate::token::cache::TokenCache;
@@ -32,6 +33,7 @@ struct Inner {
     cache: TokenCache,
     clock: Arc<dyn Clock>,
     max_token_bytes: usize,
+    measures: Measures,
 }
 
 impl Authenticator {
@@ -133,7 +135,14 @@ impl Inner {
         if token.len() > self.max_token_bytes {
             return Step::Done(Err(TokenErrorKind::TooLong.into()));
         }
-        if let Some(known) = self.cache.get(token, now) {
+        let known = self.cache.get(token, now);
+        self.measures.tell(|| {
+            Measurement::TokenCache(match known {
+                Some(_) => Cached::Hit,
+                None => Cached::Miss,
+            })
+        });
+        if let Some(known) = known {
             return Step::Done(known.map_err(Into::into));
         }
         let unverified = match Unverified::read(token, &self.issuers) {

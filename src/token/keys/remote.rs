@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::measure::{Fetched, Measurement, Measures};
 use crate::time::Clock;
 use crate::token::error::{TokenError, TokenErrorKind};
 use crate::token::fetch::{FetchKeys, FetchLimits};
@@ -40,6 +41,7 @@ pub(crate) struct RemoteParts {
     pub(crate) limits: FetchLimits,
     pub(crate) fetch: Arc<dyn FetchKeys>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) measures: Measures,
 }
 
 impl Remote {
@@ -171,6 +173,14 @@ impl Remote {
                 Some(Arc::new(error))
             }
         };
+        let outcome = match &failure {
+            None => Fetched::Ok,
+            Some(_) => Fetched::Failed,
+        };
+        self.parts.measures.tell(|| Measurement::KeyRefresh {
+            issuer: &self.parts.issuer,
+            outcome,
+        });
         let mut refresh = self.refresh();
         refresh.last = Some(Attempt {
             ended: now,

@@ -1,0 +1,71 @@
+//! Where the stamp stands in OpenTelemetry's own context.
+
+use std::sync::{Arc, OnceLock};
+
+use opentelemetry::Context;
+use opentelemetry::trace::{TraceContextExt, Tracer};
+use tracing::Span;
+use tracing_core::Subscriber;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::Layer;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::stamp::{self, Carrier, Stamp};
+
+/// `tracing-opentelemetry`'s layer with a [`carrier`]: spans of `tracing` as OpenTelemetry spans.
+///
+/// For one that is configured otherwise, add the carrier beside it.
+pub fn layer<S, T>(tracer: T) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    T: Tracer<Span: Send + Sync> + Send + Sync + 'static,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .and_then(carrier())
+}
+
+/// Keeps the stamp of each request in the OpenTelemetry context of its own span: a layer, to be added
+/// beside `tracing-opentelemetry`'s.
+///
+/// Like any layer without a filter it asks for every span: give it the filter of the other one.
+pub const fn carrier() -> Carrier {
+    Carrier::new(opened, completed)
+}
+
+/// The stamp of a request, once it is known. The parent of a span can be set before it is entered for
+/// the first time only, and the request's own span is entered while it is being decided.
+#[derive(Default)]
+struct Carried(Arc<OnceLock<Stamp>>);
+
+fn opened(span: &Span) {
+    let current = Context::current();
+    // Where spans do not become current contexts, the span knows its own.
+    let around = if current.has_active_span() {
+        current
+    } else {
+        Span::current().context()
+    };
+    // Where no layer for OpenTelemetry takes the span there is nothing to carry.
+    let _ = span.set_parent(around.with_value(Carried::default()));
+}
+
+fn completed(span: &Span, stamp: &Stamp) {
+    if let Some(carried) = span.context().get::<Carried>() {
+        // A request is decided once.
+        let _ = carried.0.set(stamp.clone());
+    }
+}
+
+/// The stamp for something that starts under `parent`, or where we are: in its context, in the one
+/// that is current, or on the thread.
+pub(super) fn in_force(parent: Option<&Context>) -> Option<Stamp> {
+    parent
+        .and_then(carried_in)
+        .or_else(|| Context::map_current(carried_in))
+        .or_else(stamp::current)
+}
+
+fn carried_in(context: &Context) -> Option<Stamp> {
+    context.get::<Carried>()?.0.get().cloned()
+}
