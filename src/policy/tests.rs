@@ -299,18 +299,12 @@ fn only_the_listed_pairs_pass() {
 
 #[test]
 fn a_combined_rule_is_called_by_all_its_parts() {
-    let (support, admins) = (in_group("support"), target_in_group("admins"));
-    let [one, other] = [&support, &admins].map(|rule| Policy::name(rule).into_owned());
+    let (support, admins) = (|| in_group("support"), || target_in_group("admins"));
+    let [one, other] = [support(), admins()].map(|rule| Policy::name(&rule).into_owned());
     for (rule, name) in [
-        (
-            support.clone().and(admins.clone()),
-            format!("({one} and {other})"),
-        ),
-        (
-            support.clone().or(admins.clone()),
-            format!("({one} or {other})"),
-        ),
-        (not(support.clone()), format!("not({one})")),
+        (support().and(admins()), format!("({one} and {other})")),
+        (support().or(admins()), format!("({one} or {other})")),
+        (not(support()), format!("not({one})")),
     ] {
         assert_eq!(Policy::name(&rule), name);
     }
