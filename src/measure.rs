@@ -146,18 +146,18 @@ impl Measures {
     /// Computes the measurement only where somebody wants it.
     pub(crate) fn tell<'a>(&self, measurement: impl FnOnce() -> Measurement<'a>) {
         if let Some(closure) = &self.0 {
-            closure.tell(&measurement());
+            closure.tell(measurement);
         }
     }
 }
 
 impl Closure {
-    fn tell(&self, measurement: &Measurement<'_>) {
+    fn tell<'a>(&self, measurement: impl FnOnce() -> Measurement<'a>) {
         if self.broken.load(Ordering::Relaxed) {
             return;
         }
         // Called from destructors, too, where a panic would end the process.
-        let told = catch_unwind(AssertUnwindSafe(|| (self.measure)(measurement)));
+        let told = catch_unwind(AssertUnwindSafe(|| (self.measure)(&measurement())));
         if told.is_err() && !self.broken.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 target: "impersonation",

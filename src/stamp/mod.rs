@@ -54,6 +54,8 @@ pub mod subscriber;
 mod ambient;
 mod carrier;
 mod outer;
+#[cfg(not(feature = "subscriber"))]
+mod outer_absent;
 mod record;
 mod span;
 mod spawn;

@@ -44,19 +44,28 @@ pub fn spawn_blocking<T: Send + 'static>(
 /// `JoinSet`s, other runtimes and the task of an upgraded connection.
 pub fn carry<F: Future>(future: F) -> Carried<F> {
     Carried {
-        future: future.in_current_span(),
+        future: Some(future.in_current_span()),
         stamp: ambient::current(),
     }
 }
 
 pin_project! {
-    /// A future under a span and a stamp; [`carry`] makes it.
+    /// A future under a span and a stamp, also while it is dropped; [`carry`] makes it.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Carried<F> {
+        // There until it is dropped.
         #[pin]
-        future: Instrumented<F>,
+        future: Option<Instrumented<F>>,
         stamp: Option<Stamp>,
+    }
+
+    impl<F> PinnedDrop for Carried<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _stamp = this.stamp.as_ref().map(Stamp::enter);
+            this.future.set(None);
+        }
     }
 }
 
@@ -66,6 +75,9 @@ impl<F: Future> Future for Carried<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let _stamp = this.stamp.as_ref().map(Stamp::enter);
-        this.future.poll(cx)
+        match this.future.as_pin_mut() {
+            Some(future) => future.poll(cx),
+            None => Poll::Pending,
+        }
     }
 }

@@ -99,13 +99,12 @@ impl Pipeline {
     }
 
     fn measure(&self, config: &Config, verdict: &Verdict) {
+        // Without a beginning the clock itself failed, or nobody measures.
+        let Some(began) = self.began else { return };
         config.measures.tell(|| Measurement::Decision {
             outcome: verdict.outcome(),
             strategy: verdict.strategy(),
-            took: config
-                .clock
-                .monotonic()
-                .saturating_sub(self.began.unwrap_or_default()),
+            took: config.clock.monotonic().saturating_sub(began),
         });
     }
 

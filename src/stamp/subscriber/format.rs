@@ -1,6 +1,7 @@
 use std::cell::RefCell;
 use std::fmt::{self, Write};
 
+use tracing_core::field::{Field, Visit};
 use tracing_core::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
@@ -67,9 +68,12 @@ where
         self.format
             .format_event(ctx, Writer::new(&mut line), event)?;
         let declared = event.metadata().fields();
-        let said = |name: &str| match self.shape {
-            Shape::Json => declared.field(name).is_some() && has_member(&line, name),
-            Shape::Text => declared.field(name).is_some(),
+        let said = |name: &str| {
+            declared.field(name).is_some()
+                && match self.shape {
+                    Shape::Json => has_member(&line, name),
+                    Shape::Text => has_value(event, name),
+                }
         };
         if fields::ALL.iter().any(|name| said(name)) {
             let mut members = String::new();
@@ -115,6 +119,21 @@ impl Shape {
             }
         }
     }
+}
+
+/// Whether the event gives the field a value; a field that is empty is declared, too.
+fn has_value(event: &Event<'_>, name: &str) -> bool {
+    struct Find<'a>(&'a str, bool);
+
+    impl Visit for Find<'_> {
+        fn record_debug(&mut self, field: &Field, _: &dyn fmt::Debug) {
+            self.1 |= field.name() == self.0;
+        }
+    }
+
+    let mut find = Find(name, false);
+    event.record(&mut find);
+    find.1
 }
 
 /// Whether a JSON object on one line has a member of this name itself, and not one of its members.

@@ -93,6 +93,7 @@
 mod carrier;
 mod format;
 mod layer;
+pub(super) mod mark;
 
 pub use self::format::StampFormat;
 pub use self::layer::StampLayer;

@@ -1,9 +1,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tracing::subscriber::with_default;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::{EXPECTED, Exported, Log, request, stamp, values};
 use crate::identity::{IdentityKey, Names};
@@ -61,6 +62,33 @@ fn without_a_subscriber_or_a_span_nothing_happens() {
     assert!(!log.text().contains("alice-sub"));
 }
 
+/// A registry gives the ids of closed spans again, after some thousands.
+#[cfg(feature = "subscriber")]
+#[test]
+fn each_of_many_spans_one_after_the_other_is_stamped() {
+    let json = Log::default();
+    let errors = json.json_layer().with_filter(LevelFilter::WARN);
+    with_default(registry().with(errors), || {
+        let outer = OuterSpans::new();
+        for n in 0..20_000 {
+            let user = format!("user-{n}");
+            tracing::warn_span!("request").in_scope(|| {
+                outer.record_user(&user);
+                if n % 1_000 == 999 {
+                    tracing::warn!("handled");
+                }
+            });
+        }
+    });
+    let lines = json.json();
+    assert_eq!(lines.len(), 20, "{lines:?}");
+    for (n, line) in lines.iter().enumerate() {
+        let user = format!("user-{}", n * 1_000 + 999);
+        assert_eq!(line["span"]["user.id"], user, "{line}");
+    }
+}
+
+#[cfg(feature = "subscriber")]
 #[test]
 fn a_span_that_serves_several_requests_keeps_its_first_stamp_and_one_warning_tells() {
     let (json, otel) = (Log::default(), Exported::new());

@@ -113,11 +113,16 @@ fn text_lines_end_with_the_stamp_whatever_it_says() {
         info!("before");
         let _role = role.enter();
         info!("inside");
+        info!({ user.id = tracing::field::Empty }, "empty");
+        info!({ user.id = "mine" }, "own");
     });
     let text = log.text();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 2, "{text}");
+    assert_eq!(lines.len(), 4, "{text}");
     assert!(!lines[0].contains("user.id"));
+    assert!(lines[2].contains(r#" user.id="a\u001b"#), "{text}");
+    assert_eq!(lines[3].matches("user.id=").count(), 1, "{text}");
+    assert!(lines[3].contains(r#"user.id="mine""#), "{text}");
     let escaped = r#"user.id="a\u001b[31m\n\u202eb\"" impersonation.actor.sub="a\u001b"#;
     assert!(lines[1].contains(escaped), "{text}");
     assert!(
@@ -155,6 +160,28 @@ async fn what_is_spawned_takes_the_stamp_along() {
         assert_at_the_top(line);
     }
     assert!(!lines[3].contains(fields::ACTOR_SUB), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_dropped_is_stamped_while_it_is_dropped() {
+    struct Told;
+    impl Drop for Told {
+        fn drop(&mut self) {
+            info!(parent: None, "dropped");
+        }
+    }
+
+    let log = Log::default();
+    let _default = tracing::dispatcher::set_default(&json(&log, false));
+    let told = Told;
+    let future = request(|| {
+        carry(async move {
+            let _told = told;
+            std::future::pending::<()>().await;
+        })
+    });
+    drop(future);
+    assert_at_the_top(log.text().trim_end());
 }
 
 #[tokio::test]
