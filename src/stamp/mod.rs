@@ -24,8 +24,10 @@
 //! before the caller was authenticated carry no stamp either.
 //!
 //! Caveat: the span that is open around the layer must be the request's own. One that serves several
-//! requests, such as a connection's, keeps the stamp of the first, with one warning; and where a
-//! filter drops the request's span (`tower_http`'s is at `DEBUG`), the one around that is current.
+//! requests, such as a connection's, keeps the stamp of the first, with one warning; that is seen with
+//! the feature `subscriber` ([`OuterSpans`]), and elsewhere such a span shows the subs of one request
+//! beside the next. Where a filter drops the request's span (`tower_http`'s is at `DEBUG`), the one
+//! around that is current.
 //!
 //! ```
 //! use tower_impersonate::identity::IdentityKey;
