@@ -3,12 +3,7 @@
 //!
 //! `./tests/run --full` installs and starts Phoenix and runs this.
 //!
-//! The README's picture is such a trace, by headless Chromium, cut and with 64 colours:
-//!
-//! ```text
-//! chromium --headless=new --window-size=1500,820 --virtual-time-budget=30000 --screenshot=trace.png \
-//!     "$PHOENIX_URL/projects/PROJECT/traces/TRACE?selectedSpanNodeId=SPAN"
-//! ```
+//! The README's picture is the one that this takes, cut and with 64 colours.
 
 #![cfg(feature = "otlp")]
 
@@ -19,6 +14,9 @@ mod over_http;
 mod support;
 
 use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -69,9 +67,72 @@ async fn phoenix_finds_the_trace_by_either_sub() {
     for span in &by_target {
         assert_eq!(span["attributes"][fields::ACTOR_SUB], "carol-sub", "{span}");
     }
+    look_at(&url, &by_target[0]).await;
+
     // Nobody has a trace who was not there.
     assert!(ask(&url, fields::ACTOR_SUB, "alice-sub").await.is_empty());
     assert!(ask(&url, fields::TARGET_SUB, "carol-sub").await.is_empty());
+}
+
+/// The page of a span shows both subs in a browser; the picture stays where it says.
+async fn look_at(url: &str, span: &Value) {
+    let request = Request::get(format!("{url}/v1/projects/default"))
+        .body(Full::<Bytes>::default())
+        .unwrap();
+    let project = exchange(&client(), request).await.body["data"]["id"].clone();
+    let page = format!(
+        "{url}/projects/{}/traces/{}?selectedSpanNodeId={}",
+        project.as_str().unwrap(),
+        span["context"]["trace_id"].as_str().unwrap(),
+        span["id"].as_str().unwrap(),
+    );
+    let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join("trace.png");
+    let _ = fs::remove_file(&picture);
+    let chromium = env::var("CHROMIUM").expect("CHROMIUM: run this with ./tests/run --full");
+    let look = |what: &str| {
+        let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chromium");
+        let _ = fs::remove_dir_all(&profile);
+        let output = Command::new(&chromium)
+            .args([
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+            ])
+            .args([
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-sync",
+            ])
+            .args(["--disable-component-update", "--window-size=1500,820"])
+            .args(["--virtual-time-budget=30000", what, &page])
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    // The page is made by its own program, which needs several answers of the server.
+    let texts = ["carol-sub", "alice-sub"];
+    let began = Instant::now();
+    loop {
+        let shown = look("--dump-dom");
+        if texts.iter().all(|text| shown.contains(text)) {
+            break;
+        }
+        let letters = shown.len();
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{letters} letters of {page}: {shown}"
+        );
+    }
+    look(&format!("--screenshot={}", picture.display()));
+    let image = fs::read(&picture).unwrap();
+    assert!(
+        image.starts_with(b"\x89PNG") && image.len() > 20_000,
+        "{}",
+        image.len()
+    );
+    println!("the picture is {}", picture.display());
 }
 
 /// The spans with this attribute, once there are as many: they are taken in later than answered.
