@@ -345,6 +345,23 @@ async fn an_audit_event_is_one_log_record_with_its_fields_once() {
     }
 }
 
+/// Processors that export nothing do not make a logger one that takes events.
+#[tokio::test]
+async fn events_that_would_go_nowhere_are_not_acknowledged() {
+    let exporter = InMemoryLogExporter::default();
+    let stamping = || SdkLoggerProvider::builder().with_log_processor(StampLogProcessor::default());
+    let nowhere = stamping().build();
+    let somewhere = stamping().with_simple_exporter(exporter.clone()).build();
+    let desk = Desk::new();
+    let over =
+        |provider: &SdkLoggerProvider| desk.builder().audit(otel::audit(provider.logger("audit")));
+    let refused = over(&nowhere).build().unwrap_err();
+    assert!(refused.to_string().contains("audit"), "{refused}");
+    let layer = over(&somewhere).build().unwrap();
+    assert_eq!(ask(&layer, get(&desk.carol(), &AS_ALICE)).await, 200);
+    assert_eq!(exporter.get_emitted_logs().unwrap().len(), 2);
+}
+
 /// Counters and histogram after a handful of requests, each with all its attributes.
 #[tokio::test]
 async fn metrics_count_what_happened() {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use opentelemetry::logs::{AnyValue, LogRecord};
+use opentelemetry::logs::{AnyValue, LogRecord, Severity};
 use opentelemetry::{InstrumentationScope, Key};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
@@ -34,6 +34,11 @@ impl LogProcessor for StampLogProcessor {
                 record.add_attribute(Key::from_static_str(key), AnyValue::String(value));
             }
         }
+    }
+
+    /// The SDK takes a record where one processor wants it: this one exports nothing, and wants none.
+    fn event_enabled(&self, _: Severity, _: &str, _: Option<&str>) -> bool {
+        false
     }
 
     fn force_flush(&self) -> OTelSdkResult {

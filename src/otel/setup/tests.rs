@@ -1,0 +1,26 @@
+use crate::audit::AuditSink;
+use crate::otel::setup::{Config, Protocol, providers};
+use crate::otel::{self, LogSink};
+
+/// Not asked whether somebody listens there: what is exported may be lost, and is known to be tried.
+fn exporting() -> Config {
+    let config = Config::new("shop").protocol(Protocol::Http);
+    config.endpoint("http://127.0.0.1:1")
+}
+
+fn is_taken(sink: &LogSink<impl opentelemetry::logs::Logger + Send + Sync>) -> bool {
+    sink.check().is_ok()
+}
+
+#[test]
+fn a_logger_takes_events_while_there_is_an_exporter() {
+    let nowhere = providers(Config::new("shop")).unwrap();
+    assert!(!is_taken(&otel::audit(nowhere.logger())));
+
+    let guard = providers(exporting()).unwrap();
+    let before = otel::audit(guard.logger());
+    assert!(is_taken(&before), "the control");
+    // Nobody listens, so the rest is lost and said to be.
+    let _ = guard.shutdown();
+    assert!(!is_taken(&before));
+}
