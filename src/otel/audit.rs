@@ -128,4 +128,4 @@ fn any(value: Value) -> AnyValue {
     }
 }
 
-const TARGET: &str = "impersonation.audit";
+pub(super) const TARGET: &str = "impersonation.audit";

@@ -20,7 +20,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::otel::setup::closing::Closing;
 use crate::otel::setup::config::Lines;
-use crate::otel::{StampExporter, StampLogProcessor, StampSampler, layer};
+use crate::otel::{StampExporter, StampLogProcessor, StampSampler, audit, layer};
 use crate::stamp::subscriber::{StampFormat, StampLayer};
 
 pub use self::config::{Config, Protocol};
@@ -68,7 +68,7 @@ pub fn init(config: Config) -> Result<Guard, SetupError> {
     });
     tracing_subscriber::registry()
         .with(lines)
-        .with(layer(guard.tracers.tracer(SCOPE)).with_filter(exported(&filter)))
+        .with(layer(guard.tracers.tracer(SCOPE)).with_filter(traced(&filter)))
         .with(OpenTelemetryTracingBridge::new(&guard.loggers).with_filter(exported(&filter)))
         .with(StampLayer::carrying().with_filter(filter))
         .try_init()
@@ -84,6 +84,11 @@ fn exported<S>(filter: &Targets) -> impl Filter<S> + use<S> {
         let krate = metadata.target().split("::").next();
         !krate.is_some_and(|krate| EXPORTERS.contains(&krate))
     }))
+}
+
+/// Audit events are log records, with the subs themselves. On spans they would be there once more.
+fn traced<S>(filter: &Targets) -> impl Filter<S> + use<S> {
+    exported(filter).and(filter_fn(|metadata| metadata.target() != audit::TARGET))
 }
 
 fn providers(config: Config) -> Result<Guard, SetupError> {
