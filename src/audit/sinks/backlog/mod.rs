@@ -211,12 +211,12 @@ impl Drop for Shared {
         for items in waiting.chunks(self.writer.batch().max(1)) {
             let mut written = self.write(items, untold);
             let mut nobody = Context::from_waker(Waker::noop());
-            match poll(Pin::new(&mut written), &mut nobody) {
-                Poll::Ready(Ok(())) => untold = 0,
-                _ => {
-                    lost += items.len();
-                    untold += items.len() as u64;
-                }
+            let written = poll(Pin::new(&mut written), &mut nobody);
+            if matches!(written, Poll::Ready(Ok(()))) {
+                untold = 0;
+            } else {
+                lost += items.len();
+                untold += items.len() as u64;
             }
         }
         if lost > 0 {
