@@ -19,6 +19,7 @@ use http_body_util::{BodyExt, Full};
 use opentelemetry::trace::Tracer;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_http::trace::{DefaultMakeSpan, TraceLayer};
+use tower_impersonate::audit::AuditSink;
 use tower_impersonate::otel::{self, Protocol};
 use tower_impersonate::testing::TestIssuer;
 use tower_impersonate::{Identity, ImpersonationLayer, audit, directory, policy, resolve, stamp};
@@ -27,6 +28,13 @@ use tracing::{Level, info, instrument};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let guard = otel::init(config(std::env::args().skip(1))?)?;
+    let file = std::env::temp_dir().join("otel_audit.jsonl");
+    let mut sinks = vec![audit::shared(audit::jsonl(file))];
+    let exported = otel::audit(guard.logger());
+    // Without a collector it takes nothing, which the builder would refuse.
+    if exported.check().is_ok() {
+        sinks.push(audit::shared(exported));
+    }
 
     let issuer = TestIssuer::offline("https://issuer.example.com");
     let person = |sub: &str, group: &str| {
@@ -43,10 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             person("carol-sub", "support"),
             person("root-sub", "admins"),
         ]))
-        .audit(audit::all([
-            audit::shared(audit::jsonl(std::env::temp_dir().join("otel_audit.jsonl"))),
-            audit::shared(otel::audit(guard.logger())),
-        ]))
+        .audit(audit::all(sinks))
         .measure(otel::metrics(&guard.meter()))
         .build()?;
     let service = ServiceBuilder::new()

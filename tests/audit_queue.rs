@@ -288,6 +288,36 @@ fn a_queue_that_is_dropped_gives_the_rest_to_a_sink_that_does_not_wait() {
 }
 
 #[test]
+fn a_queue_that_is_dropped_tells_what_it_lost_before() {
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let queue = audit::queued(audit::jsonl(folder.file()), 1)
+        .when_full(WhenFull::DropAndCount)
+        .acknowledge(On::Queued);
+    let layer = over(&desk, queue.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    let answers = runtime.block_on(async {
+        let mut answers = Vec::new();
+        for _ in 0..6 {
+            let handler = |_: Request<Full<Bytes>>| async {
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("hello"))))
+            };
+            let service = layer.layer(service_fn(handler));
+            let request = get(&desk.carol(), &AS_ALICE);
+            answers.push(service.oneshot(request).await.unwrap());
+        }
+        answers
+    });
+    drop(runtime);
+    // Six completions at once, which find two places at most.
+    drop(answers);
+    let lost = queue.lost();
+    assert!(lost >= 4, "{queue:?}");
+    drop((queue, layer));
+    assert_eq!(told(&lines(&folder.file())), lost);
+}
+
+#[test]
 fn a_queue_that_is_dropped_says_what_it_loses() {
     let (desk, log) = (Desk::new(), Log::default());
     let _guard = scoped(tracing_subscriber::registry().with(log.json_layer()));

@@ -5,6 +5,8 @@ mod support;
 
 #[path = "support/sinks.rs"]
 mod sinks;
+#[path = "support/trace.rs"]
+mod trace;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -30,6 +32,8 @@ use tower_impersonate::audit::{self, AuditSink, EventId, EventName};
 use tower_impersonate::identity::IdentityKey;
 use tower_impersonate::middleware::ConfigError;
 use tower_impersonate::time::{Clock, Timestamp};
+use trace::{Log, scoped};
+use tracing_subscriber::layer::SubscriberExt;
 
 const AS_ALICE: [(&str, &str); 1] = [("impersonate-user", "alice")];
 const AS_BOB: [(&str, &str); 1] = [("impersonate-user", "bob")];
@@ -414,8 +418,19 @@ async fn a_file_that_is_removed_is_made_anew_so_that_nothing_goes_nowhere() {
     let (desk, folder) = (Desk::new(), Folder::new());
     let audit = audit::sqlite(file(&folder));
     let layer = over(&desk, &audit);
-    for _ in 0..3 {
+    let log = Log::default();
+    let _default = scoped(tracing_subscriber::registry().with(log.json_layer()));
+    let warnings = || {
+        let lines = log.json();
+        let of_the_file = lines.iter().filter(|line| {
+            let message = line["fields"]["message"].as_str();
+            message.is_some_and(|text| text.starts_with("the audit database was removed"))
+        });
+        of_the_file.filter(|line| line["level"] == "WARN").count()
+    };
+    for removed in 0..3 {
         runs(&desk, &layer).await;
+        assert_eq!(warnings(), removed);
         audit.flush().await.unwrap();
         assert_eq!(names(&all(&audit).await), ["request", "completed"]);
         for entry in fs::read_dir(folder.path()).unwrap() {
@@ -427,6 +442,7 @@ async fn a_file_that_is_removed_is_made_anew_so_that_nothing_goes_nowhere() {
     runs(&desk, &layer).await;
     audit.flush().await.unwrap();
     assert_eq!(all(&audit).await.len(), 4);
+    assert_eq!(warnings(), 3);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod sinks;
 #[path = "support/trace.rs"]
 mod trace;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,7 +20,9 @@ use opentelemetry::baggage::BaggageExt;
 use opentelemetry::logs::{AnyValue, LoggerProvider, Severity};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
-use opentelemetry::trace::{TraceContextExt, TracerProvider};
+use opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider,
+};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
@@ -31,7 +34,7 @@ use sinks::{Mood, Moody};
 use support::{Desk, ISSUER, get};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::trace::TraceLayer;
-use tower_impersonate::audit::EventName;
+use tower_impersonate::audit::{DenialLimit, EventName};
 use tower_impersonate::measure::{Fetched, Lookup, Measurement, RuleKind};
 use tower_impersonate::otel::{
     self, HashKey, Identifiers, Preset, StampExporter, StampLogProcessor, StampSampler, Vocabulary,
@@ -39,7 +42,7 @@ use tower_impersonate::otel::{
 use tower_impersonate::secret::Secret;
 use tower_impersonate::stamp::fields;
 use tower_impersonate::testing::{TestIssuer, assert_all_stamped, assert_none_stamped};
-use tower_impersonate::{ImpersonationLayer, policy};
+use tower_impersonate::{ImpersonationLayer, audit, policy};
 use trace::scoped;
 use tracing::subscriber::DefaultGuard;
 use tracing::{Span, info, info_span};
@@ -227,6 +230,85 @@ async fn a_vocabulary_holds_for_all_that_leaves() {
     }
 }
 
+/// What the application, the layer's own log lines and the audit say of people is covered as the stamp
+/// is: values of any type, aliases, events and links on spans, log records, and whom a denial was about.
+#[tokio::test]
+async fn nothing_that_names_a_person_leaves_uncovered() {
+    let key = || HashKey::new(&Secret::from("a secret that is long enough for this")).unwrap();
+    for (identifiers, number) in [
+        (Identifiers::Raw, Some("4711".to_owned())),
+        (Identifiers::KeyedHash(key()), Some(key().hash("4711"))),
+        (Identifiers::Drop, None),
+    ] {
+        let case = format!("{identifiers:?}");
+        let raw = matches!(identifiers, Identifiers::Raw);
+        let backend = Backend::new(Vocabulary::new().identifiers(identifiers));
+        let desk = Desk::new();
+        let sink = audit::all([
+            audit::shared(desk.sink.clone()),
+            audit::shared(audit::tracing()),
+        ]);
+        let limit = DenialLimit::new(1, Duration::from_secs(60));
+        let layer = desk.builder().audit(sink).denial_limit(limit);
+        let layer = layer.build().unwrap();
+        let denied = [
+            ("impersonate-user", "nobody-known"),
+            ("impersonate-reason", "nobody-known called"),
+        ];
+        for _ in 0..2 {
+            assert_eq!(ask(&layer, get(&desk.carol(), &denied)).await, 403);
+        }
+        {
+            let span = info_span!("own", user.id = 4711_u64, user.effective.id = "alice");
+            let linked = SpanContext::new(
+                TraceId::from(1),
+                SpanId::from(1),
+                TraceFlags::SAMPLED,
+                false,
+                TraceState::default(),
+            );
+            let to = vec![KeyValue::new(fields::USER_ID, "alice")];
+            span.add_link_with_attributes(linked, to);
+            let _entered = span.entered();
+            info!(
+                user.id = 4711_u64,
+                user.effective.id = "alice",
+                kept = 7,
+                "said"
+            );
+        }
+        let number: Vec<_> = number.into_iter().collect();
+        let own = backend.span("own");
+        assert_eq!(values(&own, fields::USER_ID), number, "{case}");
+        assert_eq!(own.links.len(), 1, "{case}");
+        assert_eq!(backend.logged("said", fields::USER_ID), number, "{case}");
+        assert_eq!(backend.logged("said", "kept"), ["7"], "{case}");
+
+        let logs = backend.logs.get_emitted_logs().unwrap();
+        let is_event = |target: Option<&Cow<'static, str>>| {
+            target.is_some_and(|target| target == "impersonation.audit")
+        };
+        let (events, others): (Vec<_>, Vec<_>) =
+            logs.iter().partition(|log| is_event(log.record.target()));
+        assert_eq!(events.len(), 1, "{case}");
+        // The record is worth nothing without them.
+        assert!(format!("{events:?}").contains("nobody-known"), "{case}");
+        let whole = format!("{:?} {others:?}", backend.all());
+        assert!(whole.contains("no longer recorded"), "{whole}");
+        for name in ["carol", "alice", "nobody-known"] {
+            assert_eq!(whole.contains(name), raw, "{name}, {case}: {whole}");
+        }
+        let record = &others
+            .iter()
+            .find(|log| log.record.body() == Some(&AnyValue::from("said")));
+        let record = &record.unwrap().record;
+        assert!(record.trace_context().is_some(), "{case}");
+        assert_eq!(record.severity_text(), Some("INFO"), "{case}");
+        assert_eq!(record.severity_number(), Some(Severity::Info), "{case}");
+        assert!(record.observed_timestamp().is_some(), "{case}");
+    }
+}
+
 #[tokio::test]
 async fn without_identifiers_it_is_seen_that_somebody_impersonated_and_not_who() {
     let backend = Backend::new(Vocabulary::new().identifiers(Identifiers::Drop));
@@ -343,6 +425,23 @@ async fn an_audit_event_is_one_log_record_with_its_fields_once() {
             assert_eq!(own, [*value], "{key} of {name:?}");
         }
     }
+}
+
+/// Processors that export nothing do not make a logger one that takes events.
+#[tokio::test]
+async fn events_that_would_go_nowhere_are_not_acknowledged() {
+    let exporter = InMemoryLogExporter::default();
+    let stamping = || SdkLoggerProvider::builder().with_log_processor(StampLogProcessor::default());
+    let nowhere = stamping().build();
+    let somewhere = stamping().with_simple_exporter(exporter.clone()).build();
+    let desk = Desk::new();
+    let over =
+        |provider: &SdkLoggerProvider| desk.builder().audit(otel::audit(provider.logger("audit")));
+    let refused = over(&nowhere).build().unwrap_err();
+    assert!(refused.to_string().contains("audit"), "{refused}");
+    let layer = over(&somewhere).build().unwrap();
+    assert_eq!(ask(&layer, get(&desk.carol(), &AS_ALICE)).await, 200);
+    assert_eq!(exporter.get_emitted_logs().unwrap().len(), 2);
 }
 
 /// Counters and histogram after a handful of requests, each with all its attributes.
@@ -619,6 +718,25 @@ async fn a92_no_identity_is_taken_from_or_put_into_baggage_or_tracestate() {
             "{outbound}"
         );
     }
+}
+
+/// A span around the layer that took a user out of a header is told over by who it was.
+#[tokio::test]
+async fn a92_a_user_out_of_a_header_does_not_win_over_the_stamp() {
+    let backend = Backend::new(Vocabulary::new());
+    let desk = Desk::new();
+    let service = desk.layer().layer(service_fn(handler));
+    let trace = TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
+        let user = request.headers()["x-user"].to_str().unwrap();
+        info_span!("http", user.id = user, path = "/orders")
+    });
+    let service = ServiceBuilder::new().layer(trace).service(service);
+    let headers = [AS_ALICE[0], ("x-user", "mallory")];
+    let response = service.oneshot(get(&desk.carol(), &headers)).await.unwrap();
+    assert_eq!(response.status(), 200);
+    response.into_body().collect().await.unwrap();
+    assert_eq!(values(&backend.span("http"), fields::USER_ID), ["alice"]);
+    assert_all_stamped(&backend.all(), "carol", "alice");
 }
 
 /// What a handler writes over the request's own span does not leave, and reaches nothing below.

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use tower_impersonate::audit::AuditSink;
 use tower_impersonate::testing::TestIssuer;
 use tower_impersonate::{
     Identity, ImpersonationLayer, Principal, audit, directory, otel, policy, resolve,
@@ -27,7 +28,11 @@ pub(crate) fn layer(
     ];
     let mut builder = ImpersonationLayer::builder();
     if let Some(telemetry) = telemetry {
-        sinks.push(audit::shared(otel::audit(telemetry.logger())));
+        let exported = otel::audit(telemetry.logger());
+        // Without a collector it takes nothing, which the builder would refuse.
+        if exported.check().is_ok() {
+            sinks.push(audit::shared(exported));
+        }
         builder = builder.measure(otel::metrics(&telemetry.meter()));
     }
     let layer = builder

@@ -98,8 +98,10 @@ impl Denials {
                 window.recorded = window.recorded.saturating_add(1);
                 tracing::warn!(
                     target: "impersonation::audit",
-                    sub = actor.subject(),
-                    iss = actor.issuer(),
+                    {
+                        impersonation.actor.sub = actor.subject(),
+                        impersonation.actor.iss = actor.issuer(),
+                    },
                     "denials of this actor are no longer recorded, only counted"
                 );
             }

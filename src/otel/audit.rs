@@ -16,17 +16,25 @@ use crate::time::Timestamp;
 /// takes it; it is exported later, and lost where that fails. So this is where events are looked at,
 /// and no trail by itself: add it to one that writes, by [`audit::all`](crate::audit::all).
 ///
+/// A logger that takes no events, as one of a provider without an exporter, is an error of the
+/// builder. One that `init` made takes none after the shutdown either. The SDK's own batch processor
+/// still takes what it will never export: shut a provider of your own down after the server.
+///
 /// ```
 /// use opentelemetry::logs::LoggerProvider;
 /// use opentelemetry_sdk::logs::SdkLoggerProvider;
 /// use tower_impersonate::{audit, otel};
 ///
-/// let provider = SdkLoggerProvider::builder().build();
+/// # let exporter = opentelemetry_sdk::logs::InMemoryLogExporter::default();
+/// let provider = SdkLoggerProvider::builder().with_simple_exporter(exporter).build();
 /// let sink = audit::all([
 ///     audit::shared(audit::tracing()),
 ///     audit::shared(otel::audit(provider.logger("audit"))),
 /// ]);
 /// # let _ = sink;
+/// let nowhere = SdkLoggerProvider::builder().build();
+/// let sink = otel::audit(nowhere.logger("audit"));
+/// assert!(audit::AuditSink::check(&sink).is_err());
 /// ```
 pub const fn audit<L>(logger: L) -> LogSink<L> {
     LogSink { logger }
@@ -39,21 +47,25 @@ pub struct LogSink<L> {
 }
 
 impl<L: Logger> LogSink<L> {
+    fn takes(&self, name: EventName) -> Result<(), AuditError> {
+        let name_of = Some(name.as_str());
+        if self.logger.event_enabled(severity(name), TARGET, name_of) {
+            Ok(())
+        } else {
+            Err(AuditError::new("the logger does not take audit events"))
+        }
+    }
+
     fn emit(&self, event: &Event<'_>) -> Result<(), AuditError> {
         let name = event.name.as_str();
-        let severity = match event.name {
-            EventName::Denied => Severity::Warn,
-            _ => Severity::Info,
-        };
-        if !self.logger.event_enabled(severity, TARGET, Some(name)) {
-            return Err(AuditError::new("the logger does not take audit events"));
-        }
+        self.takes(event.name)?;
         let Value::Object(fields) = serde_json::to_value(event).map_err(AuditError::new)? else {
             return Err(AuditError::new("the event has no fields"));
         };
         let mut record = self.logger.create_log_record();
         record.set_event_name(name);
         record.set_target(TARGET);
+        let severity = severity(event.name);
         record.set_severity_number(severity);
         record.set_severity_text(severity.name());
         let since = event.time.saturating_since(Timestamp::from_unix_seconds(0));
@@ -83,11 +95,24 @@ impl<L: Logger + Send + Sync> AuditSink for LogSink<L> {
             );
         }
     }
+
+    fn check(&self) -> Result<(), AuditError> {
+        [EventName::Request, EventName::Denied, EventName::Completed]
+            .into_iter()
+            .try_for_each(|name| self.takes(name))
+    }
 }
 
 impl<L> fmt::Debug for LogSink<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogSink").finish_non_exhaustive()
+    }
+}
+
+const fn severity(name: EventName) -> Severity {
+    match name {
+        EventName::Denied => Severity::Warn,
+        _ => Severity::Info,
     }
 }
 
@@ -103,4 +128,4 @@ fn any(value: Value) -> AnyValue {
     }
 }
 
-const TARGET: &str = "impersonation.audit";
+pub(super) const TARGET: &str = "impersonation.audit";

@@ -57,15 +57,52 @@ fn completed(span: &Span, stamp: &Stamp) {
     }
 }
 
-/// The stamp for something that starts under `parent`, or where we are: in its context, in the one
-/// that is current, or on the thread.
+/// The stamp for something that starts under `parent`, or where we are: of the request that the thread
+/// works for, in the context of the parent, or in the one that is current. `StampLayer` has the same
+/// order.
 pub(super) fn in_force(parent: Option<&Context>) -> Option<Stamp> {
-    parent
-        .and_then(carried_in)
+    stamp::current()
+        .or_else(|| parent.and_then(carried_in))
         .or_else(|| Context::map_current(carried_in))
-        .or_else(stamp::current)
 }
 
 fn carried_in(context: &Context) -> Option<Stamp> {
     context.get::<Carried>()?.0.get().cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::IdentityKey;
+    use crate::terms::{Mode, Strategy};
+
+    fn by(actor: &str) -> Stamp {
+        let key = |sub| IdentityKey::new("iss", sub);
+        let target = key("alice");
+        Stamp::impersonation(
+            &key(actor),
+            Some(&target),
+            Mode::Full,
+            Strategy::Header,
+            None,
+        )
+    }
+
+    #[test]
+    fn the_thread_goes_before_the_parent_and_the_parent_before_where_we_are() {
+        let carrying = |actor| {
+            let carried = Carried::default();
+            carried.0.set(by(actor)).unwrap();
+            Context::new().with_value(carried)
+        };
+        let parent = carrying("of the parent");
+        let actor = |parent| in_force(parent).map(|s| s.actor().subject().to_owned());
+        let _current = carrying("of where we are").attach();
+        assert_eq!(actor(None).as_deref(), Some("of where we are"));
+        assert_eq!(actor(Some(&parent)).as_deref(), Some("of the parent"));
+        let stamp = by("of the thread");
+        let _thread = stamp.enter();
+        assert_eq!(actor(Some(&parent)).as_deref(), Some("of the thread"));
+        assert_eq!(actor(None).as_deref(), Some("of the thread"));
+    }
 }

@@ -10,8 +10,12 @@ use crate::otel::Vocabulary;
 /// Brings what is exported into a [`Vocabulary`], on the exporter's own thread.
 ///
 /// Each field of the stamp leaves once. Where a handler wrote one of them over, what the layer wrote
-/// before the handler ran is what leaves. Attributes of the same names that the application sets
-/// itself are treated alike, and so are those of events on spans.
+/// before the handler ran is what leaves. On the span around the layer it goes before what that span
+/// gave itself, such as a `user.id` out of a header. Attributes of the same names that the application
+/// sets itself are treated alike, and so are those of events and links on spans.
+///
+/// Caveat: a plain request has `user.id` alone, and of two the first stays: a span around the layer must
+/// not give itself one before anybody is authenticated.
 #[derive(Debug)]
 pub struct StampExporter<E> {
     exporter: E,
@@ -34,6 +38,9 @@ impl<E: SpanExporter> SpanExporter for StampExporter<E> {
             self.vocabulary.rewrite(&mut span.attributes);
             for event in &mut span.events.events {
                 self.vocabulary.rewrite(&mut event.attributes);
+            }
+            for link in &mut span.links.links {
+                self.vocabulary.rewrite(&mut link.attributes);
             }
         }
         self.exporter.export(batch)

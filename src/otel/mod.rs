@@ -11,8 +11,8 @@
 //! | `init` | all of them by one call, exported by OTLP: with the feature `otlp` |
 //!
 //! A request that impersonates has its stamp as a typed value in the OpenTelemetry context of its own
-//! span, where whatever is started below finds it. What has no such parent, such as a span with
-//! `parent: None`, is stamped by the thread that polls the handler.
+//! span, where whatever is started below finds it. The thread that polls a handler goes first: what it
+//! opens is stamped for its request, be it with `parent: None` or under a span of another request.
 //!
 //! Rules:
 //!

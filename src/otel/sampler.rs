@@ -12,6 +12,9 @@ use crate::otel::vocabulary;
 /// every span, whatever opened it. A key that the span has is not added again. What another sampler
 /// drops costs nothing.
 ///
+/// It is not told the target of a span, so it cannot leave some out as
+/// [`StampLayer::exclude`](crate::stamp::subscriber::StampLayer::exclude) does: filter what is traced.
+///
 /// Give it the sampler that you would have had, such as
 /// `Sampler::ParentBased(Box::new(Sampler::AlwaysOn))`, which is the SDK's default; the environment
 /// variable `OTEL_TRACES_SAMPLER` is not read any more where a sampler is set.

@@ -30,7 +30,12 @@ pub enum Preset {
     Ecs,
 }
 
-/// What stands for a person in `user.id`, the two subs and their aliases.
+/// What stands for a person in `user.id`, the two subs, their aliases, and whom a denied request asked
+/// for. A reason, which is free text, leaves only with [`Raw`](Self::Raw).
+///
+/// Values of other types, such as a number that an application takes for its `user.id`, are hashed by
+/// their text. It goes by these names: what an application says of people under others, in the name of a
+/// span or in the text of a log line, leaves as it is.
 ///
 /// It holds for what is exported through [`StampExporter`](super::StampExporter) and
 /// [`StampLogProcessor`](super::StampLogProcessor): not for lines on a terminal, and never for audit
@@ -85,21 +90,30 @@ impl Vocabulary {
                 _ => (key, value),
             })
             .chain(effective)
-            .filter_map(|(key, value)| Some((key, self.identifiers.show(key, value)?)))
+            .filter_map(|(key, value)| match self.cover(key, || value.to_string()) {
+                Cover::None => Some((key, value)),
+                Cover::By(shown) => Some((key, shown)),
+                Cover::Whole => None,
+            })
     }
 
-    /// Brings the attributes of a span, or of an event on it, into this vocabulary.
+    /// Brings the attributes of a span, or of an event or link on it, into this vocabulary.
     ///
-    /// Of a field that is there twice, the first stays: the layer writes before the handler runs.
+    /// Of a field that is there twice, the layer's stays; see [`own_user`] for the one that others write
+    /// before it. Else it is the first: the layer writes before the handler runs.
     pub(super) fn rewrite(&self, attributes: &mut Vec<KeyValue>) {
         if !attributes.iter().any(is_ours) {
             return;
         }
+        let user = own_user(attributes);
         let mut seen = [false; MOST];
+        let mut index = 0..;
         attributes.retain(|attribute| {
-            let field = fields::ALL
-                .iter()
-                .position(|field| *field == attribute.key.as_str());
+            let (key, index) = (attribute.key.as_str(), index.next());
+            if key == fields::USER_ID {
+                return index == user;
+            }
+            let field = fields::ALL.iter().position(|field| *field == key);
             field.is_none_or(|field| !std::mem::replace(&mut seen[field], true))
         });
         if self.preset == Preset::Ecs {
@@ -112,32 +126,53 @@ impl Vocabulary {
 
     fn hide(&self, attributes: &mut Vec<KeyValue>) {
         attributes.retain_mut(|attribute| {
-            let Value::String(value) = &attribute.value else {
-                return true;
-            };
-            match self.identifiers.show(attribute.key.as_str(), value.clone()) {
-                Some(shown) => {
+            match self.cover(attribute.key.as_str(), || attribute.value.to_string()) {
+                Cover::None => true,
+                Cover::By(shown) => {
                     attribute.value = Value::String(shown);
                     true
                 }
-                None => false,
+                Cover::Whole => false,
             }
         });
     }
-}
 
-impl Identifiers {
-    /// The value as it is told; `None` where it is not.
-    fn show(&self, key: &str, value: StringValue) -> Option<StringValue> {
-        if !names_a_person(key) {
-            return Some(value);
+    /// Whether what stands under this name does not leave as it is.
+    pub(super) fn covers(&self, key: &str) -> bool {
+        !matches!(self.identifiers, Identifiers::Raw) && (names_a_person(key) || key == REASON)
+    }
+
+    /// How a value is covered, whatever its type.
+    pub(super) fn cover(&self, key: &str, text: impl FnOnce() -> String) -> Cover {
+        if !self.covers(key) {
+            return Cover::None;
         }
-        match self {
-            Self::Raw => Some(value),
-            Self::KeyedHash(hash) => Some(hash.hash(value.as_str()).into()),
-            Self::Drop => None,
+        match &self.identifiers {
+            // Free text says more than a name.
+            Identifiers::KeyedHash(hash) if key != REASON => Cover::By(hash.hash(&text()).into()),
+            _ => Cover::Whole,
         }
     }
+}
+
+/// How much of a value is seen.
+pub(super) enum Cover {
+    /// All of it.
+    None,
+    /// What stands for it.
+    By(StringValue),
+    /// Nothing.
+    Whole,
+}
+
+/// Which `user.id` stays: the one right before the actor, because the layer writes all fields at once
+/// and in their order on the span around it, whatever that one said before. Else the first.
+fn own_user(attributes: &[KeyValue]) -> Option<usize> {
+    let find = |key| attributes.iter().position(|a| a.key.as_str() == key);
+    let before_actor = find(fields::ACTOR_SUB).and_then(|actor| actor.checked_sub(1));
+    before_actor
+        .filter(|index| attributes[*index].key.as_str() == fields::USER_ID)
+        .or_else(|| find(fields::USER_ID))
 }
 
 /// `user.id` becomes the actor, and the target gets a name of its own. A denial has no effective
@@ -160,13 +195,13 @@ fn tell_requester(attributes: &mut Vec<KeyValue>) {
 /// Whether it has, or may have, a name of the stamp's.
 pub(super) fn is_ours(attribute: &KeyValue) -> bool {
     let key = attribute.key.as_str();
-    key == fields::USER_ID || key.starts_with("impersonation.")
+    matches!(key, fields::USER_ID | EFFECTIVE) || key.starts_with("impersonation.")
 }
 
 fn names_a_person(key: &str) -> bool {
     matches!(
         key,
-        fields::USER_ID | fields::ACTOR_SUB | fields::TARGET_SUB | EFFECTIVE
+        fields::USER_ID | fields::ACTOR_SUB | fields::TARGET_SUB | EFFECTIVE | WANTED
     )
 }
 
@@ -201,3 +236,8 @@ fn groups_of(stamp: &Stamp) -> Option<String> {
 pub(super) const MOST: usize = fields::ALL.len();
 
 const EFFECTIVE: &str = "user.effective.id";
+
+/// Whom a denied request asked for, as it said so.
+const WANTED: &str = "impersonation.wanted";
+
+const REASON: &str = "impersonation.reason";

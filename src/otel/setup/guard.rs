@@ -25,7 +25,9 @@ impl Guard {
         self.meters.meter(SCOPE)
     }
 
-    /// For [`audit`](crate::otel::audit()).
+    /// For [`audit`](crate::otel::audit()). It takes nothing where nothing is exported: without an
+    /// endpoint, so that a layer with it is not built, and after the shutdown, so that requests which
+    /// impersonate are refused.
     #[must_use]
     pub fn logger(&self) -> SdkLogger {
         self.loggers.logger(SCOPE)

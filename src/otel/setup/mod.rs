@@ -1,3 +1,4 @@
+mod closing;
 mod config;
 mod error;
 mod guard;
@@ -7,7 +8,7 @@ use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_otlp::{
     ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig,
 };
-use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::logs::{BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -17,13 +18,17 @@ use tracing_subscriber::fmt::format::{JsonFields, format};
 use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::otel::setup::closing::Closing;
 use crate::otel::setup::config::Lines;
-use crate::otel::{StampExporter, StampLogProcessor, StampSampler, layer};
+use crate::otel::{StampExporter, StampLogProcessor, StampSampler, audit, layer};
 use crate::stamp::subscriber::{StampFormat, StampLayer};
 
 pub use self::config::{Config, Protocol};
 pub use self::error::SetupError;
 pub use self::guard::Guard;
+
+#[cfg(test)]
+mod tests;
 
 /// Sets a whole service up: spans, log records and metrics, exported by OTLP and stamped, and lines
 /// of JSON on the standard output, with the stamp at the top of each.
@@ -63,7 +68,7 @@ pub fn init(config: Config) -> Result<Guard, SetupError> {
     });
     tracing_subscriber::registry()
         .with(lines)
-        .with(layer(guard.tracers.tracer(SCOPE)).with_filter(exported(&filter)))
+        .with(layer(guard.tracers.tracer(SCOPE)).with_filter(traced(&filter)))
         .with(OpenTelemetryTracingBridge::new(&guard.loggers).with_filter(exported(&filter)))
         .with(StampLayer::carrying().with_filter(filter))
         .try_init()
@@ -81,6 +86,11 @@ fn exported<S>(filter: &Targets) -> impl Filter<S> + use<S> {
     }))
 }
 
+/// Audit events are log records, with the subs themselves. On spans they would be there once more.
+fn traced<S>(filter: &Targets) -> impl Filter<S> + use<S> {
+    exported(filter).and(filter_fn(|metadata| metadata.target() != audit::TARGET))
+}
+
 fn providers(config: Config) -> Result<Guard, SetupError> {
     let resource = config.resource();
     let sampler = StampSampler::new(config.sampler);
@@ -96,7 +106,8 @@ fn providers(config: Config) -> Result<Guard, SetupError> {
         let exporters = Exporters::new(config.protocol, endpoint).map_err(SetupError::Exporter)?;
         let spans = StampExporter::new(exporters.spans, config.vocabulary);
         tracers = tracers.with_batch_exporter(spans);
-        loggers = loggers.with_batch_exporter(exporters.logs);
+        let logs = BatchLogProcessor::builder(exporters.logs).build();
+        loggers = loggers.with_log_processor(Closing::new(logs));
         meters = meters.with_periodic_exporter(exporters.metrics);
     }
     Ok(Guard {

@@ -202,16 +202,21 @@ impl Drop for Shared {
     /// The last handle is gone and no task writes: what still waits is given to a writer that does not
     /// have to wait, and counted where it does.
     fn drop(&mut self) {
-        let waiting: Vec<_> = self.state().waiting.drain(..).collect();
+        let (waiting, mut untold): (Vec<_>, _) = {
+            let mut state = self.state();
+            let untold = state.losses.untold();
+            (state.waiting.drain(..).collect(), untold)
+        };
         let mut lost = 0;
         for items in waiting.chunks(self.writer.batch().max(1)) {
-            let mut written = self.write(items, 0);
+            let mut written = self.write(items, untold);
             let mut nobody = Context::from_waker(Waker::noop());
-            if !matches!(
-                poll(Pin::new(&mut written), &mut nobody),
-                Poll::Ready(Ok(()))
-            ) {
+            let written = poll(Pin::new(&mut written), &mut nobody);
+            if matches!(written, Poll::Ready(Ok(()))) {
+                untold = 0;
+            } else {
                 lost += items.len();
+                untold += items.len() as u64;
             }
         }
         if lost > 0 {

@@ -92,6 +92,12 @@ impl Connections {
             if self.database.file().is_ok_and(|file| file == open.file) {
                 return Ok(open);
             }
+            tracing::warn!(
+                target: "impersonation::audit",
+                path = %self.database.path.display(),
+                "the audit database was removed or replaced while in use: what is at its path is used \
+                 from now on, and made where there is nothing"
+            );
             // Before another file of that name gets its own `-wal`.
             drop(open.connection.close().await);
         }
