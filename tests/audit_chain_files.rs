@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::Ed25519KeyPair;
-use chains::{AS_ALICE, act, beside, into, key, siblings, signer, verify, verify_with};
+use chains::{AS_ALICE, act, beside, forged, into, key, siblings, signer, verify, verify_with};
 use sinks::{Folder, lines};
 use support::Desk;
 use tower_impersonate::audit::chain::{
@@ -129,6 +129,14 @@ async fn a85_a_file_that_does_not_verify_is_refused_when_the_layer_is_built() {
     fs::copy(other.file(), folder.file()).unwrap();
     let told = refused(&desk, chain());
     assert!(told.contains("it was replaced"), "{told}");
+    // Nor is one that begins behind what was signed; unsigned, nobody could tell.
+    fs::write(folder.file(), forged(7)).unwrap();
+    let told = refused(&desk, chain());
+    assert!(
+        told.contains("it begins with record 7, and of those before it only 6 are known"),
+        "{told}"
+    );
+    drop(into(&desk, audit::chained(folder.file())));
 
     fs::write(folder.file(), whole).unwrap();
     // What a crash left of a checkpoint is cut off.
@@ -246,7 +254,8 @@ async fn a_chain_goes_on_over_its_files() {
         .filter(|event| event["event.name"] == "impersonation.request");
     assert_eq!(requests.count(), 41);
 
-    // Alone, the current file verifies from where it begins; checkpoints before it say nothing.
+    // Alone, the current file verifies from where it begins; the checkpoint with which that was
+    // begun says that it goes on with the others.
     let report = {
         let file = fs::read(folder.file()).unwrap();
         verify_with(
@@ -255,6 +264,10 @@ async fn a_chain_goes_on_over_its_files() {
         )
     };
     assert!(report.is_intact() && report.first > 80, "{report}");
+    assert!(report.checkpoints >= 2, "{report}");
+    assert_eq!(report.covered, Some(report.size));
+    let notes = fs::read_to_string(beside(&folder.file(), ".checkpoints")).unwrap();
+    assert!(notes.contains(&format!("\n{}\n", report.first)));
     // Without one of them, it does not go on.
     let mut some = files(&folder.file());
     some.remove(2);
@@ -287,9 +300,9 @@ async fn checkpoints_are_made_by_time_too_and_a_signer_that_fails_stops_nothing(
     let path = beside(&folder.file(), ".checkpoints");
     let signed = || Checkpoints::signed_by(signer(1)).every(Duration::from_millis(10));
     let panics = signed().anchor(|_| panic!("an anchor that panics"));
-    // At the start, a panic is a fault of the configuration.
-    let told = refused(&desk, audit::chained(folder.file()).checkpoints(panics));
-    assert!(told.contains("the anchor panicked"), "{told}");
+    let layer = into(&desk, audit::chained(folder.file()).checkpoints(panics));
+    drop(layer);
+    assert!(fs::read_to_string(&path).unwrap().contains("\n0\n"));
 
     let well = Arc::new(Mutex::new(true));
     let mood = Arc::clone(&well);
@@ -311,6 +324,47 @@ async fn checkpoints_are_made_by_time_too_and_a_signer_that_fails_stops_nothing(
     drop(layer);
     let report = verify_with(&fs::read(folder.file()).unwrap(), &fs::read(path).unwrap());
     assert!(report.is_intact() && report.covered == Some(6), "{report}");
+}
+
+/// A file whose head nobody signed is not set aside: the next one could be anybody's.
+#[tokio::test]
+async fn no_file_is_begun_before_the_one_before_it_is_signed() {
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let well = Arc::new(Mutex::new(true));
+    let mood = Arc::clone(&well);
+    let honest = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
+    let moody = Signer::new(key(1), move |message| match *mood.lock().unwrap() {
+        true => Ok(honest.sign(message).as_ref().try_into()?),
+        false => Err("the key store is away".into()),
+    });
+    // Signed for no other reason than that.
+    let rarely = |signer| Checkpoints::signed_by(signer).every(Duration::from_secs(86_400));
+    let chain = |signer| {
+        audit::chained(folder.file())
+            .rotate(Rotation::bytes(4096))
+            .checkpoints(rarely(signer))
+    };
+    let layer = into(&desk, chain(moody));
+    *well.lock().unwrap() = false;
+    act(&desk, &layer, 20).await;
+    drop(layer);
+    assert_eq!(files(&folder.file()).len(), 1, "nothing was set aside");
+
+    let layer = into(&desk, chain(signer(1)));
+    act(&desk, &layer, 20).await;
+    drop(layer);
+    let files = files(&folder.file());
+    assert!(files.len() > 3, "{files:?}");
+    let checkpoints = fs::read(beside(&folder.file(), ".checkpoints")).unwrap();
+    for file in &files {
+        let report = verify_with(&fs::read(file).unwrap(), &[]);
+        let head = format!("\n{}\n", report.size);
+        let signed = std::str::from_utf8(&checkpoints).unwrap().contains(&head);
+        assert!(signed, "{file:?}: {report}");
+    }
+    let report = verify_all(&folder.file());
+    assert!(report.is_intact(), "{report}");
+    drop(into(&desk, chain(signer(1))));
 }
 
 #[tokio::test]

@@ -66,6 +66,10 @@ impl ChainLog {
         let open = match self.open.take() {
             Some(open) if self.is_untouched(&open)? => open,
             left => {
+                if let Some(left) = &left {
+                    // Its head may be signed when it is gone.
+                    left.file.sync_data()?;
+                }
                 // Its lock, too.
                 drop(left);
                 self.reopened()?
@@ -84,7 +88,11 @@ impl ChainLog {
         if !self.path.try_exists()? {
             if self.head.size() > 0 {
                 // Somebody took it away: what follows still belongs to it.
-                self.begin(&self.head.clone(), self.clock.now())?;
+                let head = self.head.clone();
+                if let Some(journal) = &mut self.journal {
+                    journal.cover(&head).map_err(io::Error::other)?;
+                }
+                self.begin(&head, self.clock.now())?;
             } else {
                 writable::refuse_lost(&self.path)?;
             }
@@ -113,8 +121,9 @@ impl ChainLog {
             .map(Journal::last)
             .transpose()?
             .flatten();
-        let head = (self.head.size(), self.head.root());
-        let known: Vec<(u64, Hash)> = last.into_iter().chain([head]).collect();
+        let acknowledged = self.head.size() > 0;
+        let head = acknowledged.then(|| (self.head.size(), self.head.root()));
+        let known: Vec<(u64, Hash)> = last.into_iter().chain(head).collect();
         let mut fits = true;
         let mut walk = Walk::default();
         let end = walk.file(BufReader::new(file), |tree| {
@@ -136,6 +145,13 @@ impl ChainLog {
             );
         }
         let most = known.iter().map(|(size, _)| *size).max().unwrap_or(0);
+        if known.iter().any(|(size, _)| *size < walk.first) {
+            let first = walk.first;
+            return refused(format!(
+                "it begins with record {first}, and of those before it only {most} are known: \
+                 it was replaced"
+            ));
+        }
         if tree.size() < most {
             let size = tree.size();
             return refused(format!(
@@ -190,15 +206,33 @@ impl ChainLog {
             .iter()
             .map(|line| line.json.len() + record::MORE)
             .sum::<usize>() as u64;
+        let rests = |journal: &Journal| !journal.may_try();
+        let rests = self.journal.as_ref().is_some_and(rests);
         let open = self.current()?;
-        if !rotation.is_due(open.length, open.day, bytes, first.time.into()) {
+        if rests || !rotation.is_due(open.length, open.day, bytes, first.time.into()) {
             return Ok(());
         }
         // What the next file continues must not be lost behind it.
         open.file.sync_all()?;
         let tree = open.tree.clone();
+        if !self.is_covered(&tree) {
+            return Ok(());
+        }
         self.begin(&tree, first.time)?;
         self.current().map(|_| ())
+    }
+
+    /// Whether the head that the next file continues is signed: by that, and by nothing else, the
+    /// next file shows that it belongs to this one. Until then this one grows.
+    fn is_covered(&mut self, tree: &Tree) -> bool {
+        let Some(journal) = &mut self.journal else {
+            return true;
+        };
+        let covered = journal.cover(tree);
+        if let Err(error) = &covered {
+            unsigned(&**error);
+        }
+        covered.is_ok()
     }
 
     fn checkpoint(&mut self) {
@@ -207,13 +241,13 @@ impl ChainLog {
         };
         let synced = open.file.sync_data().map_err(Into::into);
         if let Err(error) = synced.and_then(|()| journal.make(&open.tree)) {
-            tracing::error!(
-                target: "impersonation::audit",
-                %error,
-                "a checkpoint could not be made"
-            );
+            unsigned(&*error);
         }
     }
+}
+
+fn unsigned(error: &dyn std::error::Error) {
+    tracing::error!(target: "impersonation::audit", %error, "a checkpoint could not be made");
 }
 
 impl Open {

@@ -18,6 +18,8 @@ pub(in crate::audit::chain) struct Journal {
     covered: Option<u64>,
     /// How many records there were when the last one was tried, and when that was.
     tried: (u64, Instant),
+    /// Whether that one was not made.
+    failed: bool,
 }
 
 impl Journal {
@@ -27,6 +29,7 @@ impl Journal {
             path: beside(chain, ".checkpoints"),
             covered: None,
             tried: (0, Instant::now()),
+            failed: false,
         }
     }
 
@@ -74,15 +77,35 @@ impl Journal {
         self.covered.is_none_or(|covered| covered < size)
     }
 
+    /// Whether a signer that failed has had its rest.
+    pub(in crate::audit::chain) fn may_try(&self) -> bool {
+        !self.failed || self.tried.1.elapsed() >= self.plan.period
+    }
+
+    /// Signs this head unless it is signed.
+    pub(in crate::audit::chain) fn cover(&mut self, tree: &Tree) -> Result<(), SignError> {
+        match self.is_behind(tree.size()) {
+            true => self.make(tree),
+            false => Ok(()),
+        }
+    }
+
     /// Signs this head, all records of which are on the disk.
     pub(in crate::audit::chain) fn make(&mut self, tree: &Tree) -> Result<(), SignError> {
         self.tried = (tree.size(), Instant::now());
+        self.failed = true;
         let verifier = self.plan.signer.verifier()?;
         let note = self.plan.signer.note(tree, &verifier)?;
         self.write(note.as_bytes())?;
         self.covered = Some(tree.size());
+        self.failed = false;
         if let Some(anchor) = &self.plan.anchor {
-            catch_unwind(AssertUnwindSafe(|| anchor(&note))).map_err(|_| "the anchor panicked")?;
+            if catch_unwind(AssertUnwindSafe(|| anchor(&note))).is_err() {
+                tracing::error!(
+                    target: "impersonation::audit",
+                    "the anchor of a checkpoint panicked"
+                );
+            }
         }
         Ok(())
     }
