@@ -139,7 +139,7 @@ async fn a85_a_file_that_does_not_verify_is_refused_when_the_layer_is_built() {
     drop(into(&desk, audit::chained(folder.file())));
 
     fs::write(folder.file(), whole).unwrap();
-    // What a crash left of a checkpoint is cut off.
+    // What a crash left of a checkpoint is moved away.
     let path = beside(&folder.file(), ".checkpoints");
     fs::write(
         &path,
@@ -149,8 +149,124 @@ async fn a85_a_file_that_does_not_verify_is_refused_when_the_layer_is_built() {
     let layer = into(&desk, chain());
     act(&desk, &layer, 1).await;
     drop(layer);
+    let torn = siblings(&path, ".torn-");
+    assert_eq!(torn.len(), 1);
+    assert_eq!(fs::read(&torn[0]).unwrap(), b"desk.example.com/audit\n17\n");
     let report = verify_with(&fs::read(folder.file()).unwrap(), &fs::read(path).unwrap());
     assert!(report.is_intact() && report.covered == Some(8), "{report}");
+}
+
+/// Whatever else stands among the checkpoints is refused, and stays.
+#[tokio::test]
+async fn a85_checkpoints_that_were_tampered_with_are_refused_and_kept() {
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let chain = || {
+        let signed = Checkpoints::signed_by(signer(1)).every_records(2);
+        audit::chained(folder.file()).checkpoints(signed)
+    };
+    let layer = into(&desk, chain());
+    act(&desk, &layer, 3).await;
+    drop(layer);
+    let path = beside(&folder.file(), ".checkpoints");
+    let good = fs::read_to_string(&path).unwrap();
+    let last = good.rfind("desk.example.com/audit\n6\n").unwrap();
+    let (before, six) = good.split_at(last);
+    let unsigned = "desk.example.com/audit\n9\nno head\n\n— desk.example.com/audit AAAAAAAA\n";
+    for (notes, why) in [
+        (format!("{before}x\n{six}"), "is malformed"),
+        (format!("x\n{good}"), "is malformed"),
+        (good.replacen("\n\n", "\n", 1), "is forged"),
+        (format!("{good}{unsigned}"), "is malformed"),
+        (format!("{good}{}", "x".repeat(5000)), "is malformed"),
+        (good.replace("audit\n6\n", "audit\n4\n"), "is forged"),
+        (good.replace("audit ", "audit2 "), "is forged"),
+        (format!("{six}{before}"), "covers fewer records"),
+    ] {
+        fs::write(&path, &notes).unwrap();
+        let told = refused(&desk, chain());
+        assert!(told.contains(why), "{told}: {notes}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), notes);
+    }
+    // Cut anywhere in the last one, that is moved away, and nothing else.
+    for length in last + 1..good.len() {
+        fs::write(&path, &good.as_bytes()[..length]).unwrap();
+        drop(into(&desk, chain()));
+        assert!(fs::read_to_string(&path).unwrap().starts_with(before));
+        assert!(verify_all(&folder.file()).is_intact());
+    }
+    let told = siblings(&path, ".torn-");
+    assert_eq!(told.len(), good.len() - last - 1);
+    fs::write(&path, good).unwrap();
+    let other = Checkpoints::signed_by(signer(2));
+    let told = refused(&desk, audit::chained(folder.file()).checkpoints(other));
+    assert!(told.contains("is forged"), "{told}");
+}
+
+/// What leads elsewhere is not written to.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_beside_the_chain_is_refused_or_replaced() {
+    use std::os::unix::fs::symlink;
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let victim = beside(&folder.file(), "-of-somebody");
+    fs::write(&victim, "precious").unwrap();
+    let chain = || {
+        audit::chained(folder.file())
+            .rotate(Rotation::bytes(4096))
+            .checkpoints(Checkpoints::signed_by(signer(1)))
+    };
+    for more in [".lock", ".checkpoints"] {
+        let planted = beside(&folder.file(), more);
+        symlink(&victim, &planted).unwrap();
+        let told = refused(&desk, chain());
+        assert!(told.contains("it is a link"), "{told}");
+        fs::remove_file(&planted).unwrap();
+        fs::hard_link(&victim, &planted).unwrap();
+        let told = refused(&desk, chain());
+        assert!(told.contains("it is a link"), "{told}");
+        fs::remove_file(&planted).unwrap();
+    }
+    let layer = into(&desk, chain());
+    symlink(&victim, beside(&folder.file(), ".next")).unwrap();
+    act(&desk, &layer, 20).await;
+    assert!(files(&folder.file()).len() > 2);
+
+    // Another name of the file is no other file.
+    let other = beside(&folder.file(), "-by-another-name");
+    symlink(folder.file(), &other).unwrap();
+    let told = refused(&desk, audit::chained(&other));
+    assert!(told.contains("another layer or process"), "{told}");
+    drop(layer);
+    drop(into(&desk, audit::chained(&other)));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+}
+
+/// Nothing but a whole beginning takes the place of a file that is gone.
+#[tokio::test]
+async fn a_next_file_that_begins_nothing_is_not_put_in_place() {
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let next = beside(&folder.file(), ".next");
+    let layer = into(&desk, audit::chained(folder.file()));
+    act(&desk, &layer, 1).await;
+    drop(layer);
+    let chain = fs::read(folder.file()).unwrap();
+    let whole = forged(4);
+    let two = [&whole[..], &whole].concat();
+    for bad in [&b""[..], &whole[..whole.len() - 1], &chain, &two, b"\n"] {
+        let _ = fs::remove_file(folder.file());
+        fs::write(&next, bad).unwrap();
+        let told = refused(&desk, audit::chained(folder.file()));
+        assert!(told.contains("it does not go on with a chain"), "{told}");
+        assert_eq!(fs::read(&next).unwrap(), bad);
+        // Where the file is there, it is what a crash left.
+        fs::write(folder.file(), &chain).unwrap();
+        drop(into(&desk, audit::chained(folder.file())));
+        assert!(!next.exists());
+    }
+    fs::remove_file(folder.file()).unwrap();
+    fs::write(&next, whole).unwrap();
+    drop(into(&desk, audit::chained(folder.file())));
+    assert!(!next.exists() && folder.file().exists());
 }
 
 #[tokio::test]

@@ -234,6 +234,10 @@ async fn the_process_with_a_limit() {
         assert!(requests < 1000, "{name}: no limit");
     }
     assert!(requests > 1, "{name}");
+    if name.contains("chain") {
+        // Nothing is held while it fails: it is opened and verified again.
+        drop(into(&desk, make(&file)));
+    }
     let over = || {
         let own = format!("--pid={}", std::process::id());
         let raised = Command::new("prlimit")
@@ -244,6 +248,43 @@ async fn the_process_with_a_limit() {
     withstands(&desk, &layer, name, over).await;
     drop(layer);
     is_whole(name, &file, requests + 2);
+}
+
+/// What was torn stays where it is until the chain tells of it.
+#[tokio::test]
+async fn a84_a_torn_line_that_cannot_be_told_of_is_not_cut_off() {
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let layer = into(&desk, audit::chained(folder.file()));
+    act(&desk, &layer, 2).await;
+    drop(layer);
+    let whole = fs::read(folder.file()).unwrap();
+    let torn = [&whole[..], &whole[..700]].concat();
+    fs::write(folder.file(), &torn).unwrap();
+    let told = child("the_process_that_cannot_recover", &folder.file(), 0);
+    let status = Command::new("sh")
+        .args(["-c", r#"trap '' XFSZ; exec prlimit --fsize="$0" "$@""#])
+        .arg(whole.len().to_string())
+        .arg(told.get_program())
+        .args(told.get_args())
+        .env(FILE, folder.file())
+        .env(ROUND, "0")
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    assert_eq!(fs::read(folder.file()).unwrap(), torn);
+    drop(into(&desk, audit::chained(folder.file())));
+    let report = verify(&fs::read(folder.file()).unwrap());
+    assert!(report.is_intact() && report.recovered == 1, "{report}");
+}
+
+#[test]
+fn the_process_that_cannot_recover() {
+    let Some((file, _)) = told() else {
+        return;
+    };
+    let built = Desk::new().builder().audit(audit::chained(file)).build();
+    assert!(built.is_err());
 }
 
 /// Two hundred processes are killed in the midst of writing one chain.

@@ -14,6 +14,69 @@ pub(in crate::audit) fn append_to(path: &Path, options: &mut OpenOptions) -> io:
     options.append(true).create(true).open(path)
 }
 
+/// As [`append_to`], for a file that belongs to this crate alone: one that leads to another, as a
+/// symbolic link or by a second name, is refused.
+#[cfg(feature = "chain")]
+pub(in crate::audit) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let leads_elsewhere = || {
+        let why = format!("{}: it is a link, or no file", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, why)
+    };
+    match path.symlink_metadata() {
+        Ok(there) if !is_sole(&there) => return Err(leads_elsewhere()),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let file = append_to(path, options)?;
+    // It may have been put there meanwhile.
+    let (there, opened) = (path.symlink_metadata()?, file.metadata()?);
+    match is_sole(&there) && is_same(&there, &opened) {
+        true => Ok(file),
+        false => Err(leads_elsewhere()),
+    }
+}
+
+/// As [`open_own`], where nothing may be yet.
+#[cfg(feature = "chain")]
+pub(in crate::audit) fn create_own(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    append_to(path, options.create_new(true))
+}
+
+/// A file with this one name.
+#[cfg(all(feature = "chain", unix))]
+fn is_sole(there: &fs::Metadata) -> bool {
+    there.is_file() && std::os::unix::fs::MetadataExt::nlink(there) == 1
+}
+
+/// Elsewhere the number of names is not told.
+#[cfg(all(feature = "chain", not(unix)))]
+fn is_sole(there: &fs::Metadata) -> bool {
+    there.is_file()
+}
+
+/// Warns of a file that others may read, or that its group may write.
+#[cfg(unix)]
+pub(in crate::audit) fn warn_if_shared(path: &Path, open: &File) -> io::Result<()> {
+    let mode = std::os::unix::fs::MetadataExt::mode(&open.metadata()?);
+    if mode & 0o027 != 0 {
+        tracing::warn!(
+            target: "impersonation::audit",
+            path = %path.display(),
+            mode = %format_args!("{:o}", mode & 0o777),
+            "others than its owner may read or write the audit"
+        );
+    }
+    Ok(())
+}
+
+/// Elsewhere the folder says who may.
+#[cfg(not(unix))]
+pub(in crate::audit) fn warn_if_shared(_: &Path, _: &File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Whether the path leads to another file than the open one, or to none.
 pub(in crate::audit) fn has_replaced(path: &Path, open: &File) -> io::Result<bool> {
     match fs::metadata(path) {

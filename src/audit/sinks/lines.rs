@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::audit::file::{
     Day, Line, Log, Rotation, append_to, day_of, has_replaced, named, set_aside, sync_folder,
+    warn_if_shared,
 };
 
 /// A file of plain lines.
@@ -54,6 +55,7 @@ impl Lines {
         self.torn = is_file && !self.ends_with_a_line();
         if is_file {
             sync_folder(&self.path)?;
+            warn_if_shared(&self.path, &file)?;
         }
         let day = day_of(&file)?;
         Ok(Open { file, is_file, day })
