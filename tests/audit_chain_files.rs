@@ -321,7 +321,7 @@ async fn a_configuration_that_cannot_work_is_refused() {
 
 /// The files of a chain, the oldest first.
 fn files(path: &Path) -> Vec<std::path::PathBuf> {
-    let mut files = siblings(path, ".2");
+    let mut files = siblings(path, ".0");
     files.push(path.to_owned());
     files
 }
@@ -350,7 +350,8 @@ async fn a_chain_goes_on_over_its_files() {
     let old = files(&folder.file());
     assert!(old.len() > 5, "{old:?}");
     let name = old[0].file_name().unwrap().to_str().unwrap();
-    assert_eq!(name, "audit.jsonl.20231114T221320Z");
+    let records = verify(&fs::read(&old[0]).unwrap()).size;
+    assert_eq!(name, format!("audit.jsonl.{records:020}.20231114T221320Z"));
     for file in &old {
         assert!(fs::metadata(file).unwrap().len() <= 8192 + 2048, "{file:?}");
     }

@@ -11,7 +11,7 @@ use crate::audit::chain::walk::{FileEnd, Walk};
 use crate::audit::chain::writable;
 use crate::audit::file::{
     Day, Line, Log, Rotation, append_to, beside, beside_at, create_own, day_of, has_replaced,
-    named, set_aside, sync_folder, warn_if_shared,
+    named, set_aside_numbered, sync_folder, warn_if_shared,
 };
 use crate::time::{Clock, SystemClock, Timestamp};
 
@@ -209,7 +209,7 @@ impl ChainLog {
         file.write_all(&line)?;
         file.sync_all()?;
         if self.path.try_exists()? {
-            set_aside(&self.path, time)?;
+            set_aside_numbered(&self.path, tree.size(), time)?;
         }
         fs::rename(&next, &self.path)?;
         sync_folder(&self.path)

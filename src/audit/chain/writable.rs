@@ -7,7 +7,7 @@ use std::path::Path;
 use fs4::{FileExt, TryLockError};
 
 use crate::audit::chain::walk::Walk;
-use crate::audit::file::{beside, open_own};
+use crate::audit::file::{beside, folder, open_own};
 
 /// The name of the file that goes on, while it is made.
 pub(super) const NEXT: &str = ".next";
@@ -77,15 +77,10 @@ pub(super) fn finish_rotation(path: &Path) -> io::Result<()> {
 
 /// A chain of which only older files are there lost its end: a new one would hide that.
 pub(super) fn refuse_lost(path: &Path) -> io::Result<()> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+    let Some(name) = path.file_name() else {
         return Ok(());
     };
-    let folder = if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
-    };
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(folder(path))? {
         let other = entry?.file_name();
         let more = other
             .as_encoded_bytes()

@@ -13,6 +13,7 @@ use crate::audit::file::{
 pub(super) struct Lines {
     path: PathBuf,
     rotation: Option<Rotation>,
+    synced: bool,
     open: Option<Open>,
     /// The last line may lack its end: the next one must begin on a line of its own.
     torn: bool,
@@ -31,6 +32,7 @@ impl Lines {
         Self {
             path,
             rotation: None,
+            synced: false,
             open: None,
             torn: false,
         }
@@ -74,13 +76,23 @@ impl Lines {
         File::open(&self.path).and_then(last).unwrap_or(false)
     }
 
+    /// From now on, what was written is brought to the disk before its file is set aside.
+    pub(super) const fn sync(&mut self, synced: bool) {
+        self.synced = synced;
+    }
+
     fn rotate_before(&mut self, lines: &[Line], bytes: u64) -> io::Result<()> {
         let (Some(rotation), Some(first)) = (self.rotation, lines.first()) else {
             return Ok(());
         };
+        let synced = self.synced;
         let open = self.opened()?;
         let (length, day) = (open.file.metadata()?.len(), open.day);
         if open.is_file && rotation.is_due(length, day, bytes, first.time.into()) {
+            if synced {
+                // A completion waits there for the sync of a request, which goes to the next file.
+                open.file.sync_data()?;
+            }
             set_aside(&self.path, first.time)?;
             self.open = None;
         }
