@@ -11,7 +11,7 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chains::{act, beside, into, signer, verify, verify_with};
+use chains::{act, beside, forged, into, signer, verify, verify_with};
 use sinks::{Folder, lines};
 use support::{Desk, get};
 use tower_impersonate::audit;
@@ -154,6 +154,40 @@ async fn a85_rewritten_by_somebody_who_knows_how() {
         }
     }
     assert!(verify(&good.concat()).is_intact());
+}
+
+/// A file that begins behind all that was signed proves nothing by that.
+#[tokio::test]
+async fn a85_made_up_behind_all_checkpoints() {
+    let (chain, checkpoints) = kept(20).await;
+    for size in [21, 32, 500] {
+        let made_up = forged(size);
+        let report = verify(&made_up);
+        assert!(report.is_intact() && report.first == size, "{report}");
+        let found = verify_with(&made_up, &checkpoints).bad_checkpoint;
+        assert_eq!(
+            found.map(|bad| bad.fault),
+            Some(CheckpointFault::Unmet),
+            "{size}"
+        );
+    }
+    // Where the signed part ends, it must begin with what was signed.
+    let found = verify_with(&forged(20), &checkpoints).bad_checkpoint;
+    assert_eq!(found.map(|bad| bad.fault), Some(CheckpointFault::Misfit));
+    assert!(verify_with(&chain, &checkpoints).is_intact());
+}
+
+#[tokio::test]
+async fn a85_a_number_that_nothing_can_follow_is_no_record() {
+    for size in [u64::MAX, (1 << 63) + 1] {
+        let bad = verify(&forged(size)).bad.unwrap();
+        assert_eq!((bad.seq, bad.fault), (0, Fault::Removed), "{size}");
+        let (desk, folder) = (Desk::new(), Folder::new());
+        fs::write(folder.file(), forged(size)).unwrap();
+        let chain = audit::chained(folder.file());
+        assert!(desk.builder().audit(chain).build().is_err());
+    }
+    assert!(verify(&forged(1 << 63)).is_intact());
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::Ed25519KeyPair;
-use chains::{AS_ALICE, act, beside, into, key, siblings, signer, verify, verify_with};
+use chains::{AS_ALICE, act, beside, forged, into, key, siblings, signer, verify, verify_with};
 use sinks::{Folder, lines};
 use support::Desk;
 use tower_impersonate::audit::chain::{
@@ -129,9 +129,17 @@ async fn a85_a_file_that_does_not_verify_is_refused_when_the_layer_is_built() {
     fs::copy(other.file(), folder.file()).unwrap();
     let told = refused(&desk, chain());
     assert!(told.contains("it was replaced"), "{told}");
+    // Nor is one that begins behind what was signed; unsigned, nobody could tell.
+    fs::write(folder.file(), forged(7)).unwrap();
+    let told = refused(&desk, chain());
+    assert!(
+        told.contains("it begins with record 7, and of those before it only 6 are known"),
+        "{told}"
+    );
+    drop(into(&desk, audit::chained(folder.file())));
 
     fs::write(folder.file(), whole).unwrap();
-    // What a crash left of a checkpoint is cut off.
+    // What a crash left of a checkpoint is moved away.
     let path = beside(&folder.file(), ".checkpoints");
     fs::write(
         &path,
@@ -141,8 +149,124 @@ async fn a85_a_file_that_does_not_verify_is_refused_when_the_layer_is_built() {
     let layer = into(&desk, chain());
     act(&desk, &layer, 1).await;
     drop(layer);
+    let torn = siblings(&path, ".torn-");
+    assert_eq!(torn.len(), 1);
+    assert_eq!(fs::read(&torn[0]).unwrap(), b"desk.example.com/audit\n17\n");
     let report = verify_with(&fs::read(folder.file()).unwrap(), &fs::read(path).unwrap());
     assert!(report.is_intact() && report.covered == Some(8), "{report}");
+}
+
+/// Whatever else stands among the checkpoints is refused, and stays.
+#[tokio::test]
+async fn a85_checkpoints_that_were_tampered_with_are_refused_and_kept() {
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let chain = || {
+        let signed = Checkpoints::signed_by(signer(1)).every_records(2);
+        audit::chained(folder.file()).checkpoints(signed)
+    };
+    let layer = into(&desk, chain());
+    act(&desk, &layer, 3).await;
+    drop(layer);
+    let path = beside(&folder.file(), ".checkpoints");
+    let good = fs::read_to_string(&path).unwrap();
+    let last = good.rfind("desk.example.com/audit\n6\n").unwrap();
+    let (before, six) = good.split_at(last);
+    let unsigned = "desk.example.com/audit\n9\nno head\n\n— desk.example.com/audit AAAAAAAA\n";
+    for (notes, why) in [
+        (format!("{before}x\n{six}"), "is malformed"),
+        (format!("x\n{good}"), "is malformed"),
+        (good.replacen("\n\n", "\n", 1), "is forged"),
+        (format!("{good}{unsigned}"), "is malformed"),
+        (format!("{good}{}", "x".repeat(5000)), "is malformed"),
+        (good.replace("audit\n6\n", "audit\n4\n"), "is forged"),
+        (good.replace("audit ", "audit2 "), "is forged"),
+        (format!("{six}{before}"), "covers fewer records"),
+    ] {
+        fs::write(&path, &notes).unwrap();
+        let told = refused(&desk, chain());
+        assert!(told.contains(why), "{told}: {notes}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), notes);
+    }
+    // Cut anywhere in the last one, that is moved away, and nothing else.
+    for length in last + 1..good.len() {
+        fs::write(&path, &good.as_bytes()[..length]).unwrap();
+        drop(into(&desk, chain()));
+        assert!(fs::read_to_string(&path).unwrap().starts_with(before));
+        assert!(verify_all(&folder.file()).is_intact());
+    }
+    let told = siblings(&path, ".torn-");
+    assert_eq!(told.len(), good.len() - last - 1);
+    fs::write(&path, good).unwrap();
+    let other = Checkpoints::signed_by(signer(2));
+    let told = refused(&desk, audit::chained(folder.file()).checkpoints(other));
+    assert!(told.contains("is forged"), "{told}");
+}
+
+/// What leads elsewhere is not written to.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_beside_the_chain_is_refused_or_replaced() {
+    use std::os::unix::fs::symlink;
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let victim = beside(&folder.file(), "-of-somebody");
+    fs::write(&victim, "precious").unwrap();
+    let chain = || {
+        audit::chained(folder.file())
+            .rotate(Rotation::bytes(4096))
+            .checkpoints(Checkpoints::signed_by(signer(1)))
+    };
+    for more in [".lock", ".checkpoints"] {
+        let planted = beside(&folder.file(), more);
+        symlink(&victim, &planted).unwrap();
+        let told = refused(&desk, chain());
+        assert!(told.contains("it is a link"), "{told}");
+        fs::remove_file(&planted).unwrap();
+        fs::hard_link(&victim, &planted).unwrap();
+        let told = refused(&desk, chain());
+        assert!(told.contains("it is a link"), "{told}");
+        fs::remove_file(&planted).unwrap();
+    }
+    let layer = into(&desk, chain());
+    symlink(&victim, beside(&folder.file(), ".next")).unwrap();
+    act(&desk, &layer, 20).await;
+    assert!(files(&folder.file()).len() > 2);
+
+    // Another name of the file is no other file.
+    let other = beside(&folder.file(), "-by-another-name");
+    symlink(folder.file(), &other).unwrap();
+    let told = refused(&desk, audit::chained(&other));
+    assert!(told.contains("another layer or process"), "{told}");
+    drop(layer);
+    drop(into(&desk, audit::chained(&other)));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+}
+
+/// Nothing but a whole beginning takes the place of a file that is gone.
+#[tokio::test]
+async fn a_next_file_that_begins_nothing_is_not_put_in_place() {
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let next = beside(&folder.file(), ".next");
+    let layer = into(&desk, audit::chained(folder.file()));
+    act(&desk, &layer, 1).await;
+    drop(layer);
+    let chain = fs::read(folder.file()).unwrap();
+    let whole = forged(4);
+    let two = [&whole[..], &whole].concat();
+    for bad in [&b""[..], &whole[..whole.len() - 1], &chain, &two, b"\n"] {
+        let _ = fs::remove_file(folder.file());
+        fs::write(&next, bad).unwrap();
+        let told = refused(&desk, audit::chained(folder.file()));
+        assert!(told.contains("it does not go on with a chain"), "{told}");
+        assert_eq!(fs::read(&next).unwrap(), bad);
+        // Where the file is there, it is what a crash left.
+        fs::write(folder.file(), &chain).unwrap();
+        drop(into(&desk, audit::chained(folder.file())));
+        assert!(!next.exists());
+    }
+    fs::remove_file(folder.file()).unwrap();
+    fs::write(&next, whole).unwrap();
+    drop(into(&desk, audit::chained(folder.file())));
+    assert!(!next.exists() && folder.file().exists());
 }
 
 #[tokio::test]
@@ -197,7 +321,7 @@ async fn a_configuration_that_cannot_work_is_refused() {
 
 /// The files of a chain, the oldest first.
 fn files(path: &Path) -> Vec<std::path::PathBuf> {
-    let mut files = siblings(path, ".2");
+    let mut files = siblings(path, ".0");
     files.push(path.to_owned());
     files
 }
@@ -226,7 +350,8 @@ async fn a_chain_goes_on_over_its_files() {
     let old = files(&folder.file());
     assert!(old.len() > 5, "{old:?}");
     let name = old[0].file_name().unwrap().to_str().unwrap();
-    assert_eq!(name, "audit.jsonl.20231114T221320Z");
+    let records = verify(&fs::read(&old[0]).unwrap()).size;
+    assert_eq!(name, format!("audit.jsonl.{records:020}.20231114T221320Z"));
     for file in &old {
         assert!(fs::metadata(file).unwrap().len() <= 8192 + 2048, "{file:?}");
     }
@@ -246,7 +371,8 @@ async fn a_chain_goes_on_over_its_files() {
         .filter(|event| event["event.name"] == "impersonation.request");
     assert_eq!(requests.count(), 41);
 
-    // Alone, the current file verifies from where it begins; checkpoints before it say nothing.
+    // Alone, the current file verifies from where it begins; the checkpoint with which that was
+    // begun says that it goes on with the others.
     let report = {
         let file = fs::read(folder.file()).unwrap();
         verify_with(
@@ -255,6 +381,10 @@ async fn a_chain_goes_on_over_its_files() {
         )
     };
     assert!(report.is_intact() && report.first > 80, "{report}");
+    assert!(report.checkpoints >= 2, "{report}");
+    assert_eq!(report.covered, Some(report.size));
+    let notes = fs::read_to_string(beside(&folder.file(), ".checkpoints")).unwrap();
+    assert!(notes.contains(&format!("\n{}\n", report.first)));
     // Without one of them, it does not go on.
     let mut some = files(&folder.file());
     some.remove(2);
@@ -287,9 +417,9 @@ async fn checkpoints_are_made_by_time_too_and_a_signer_that_fails_stops_nothing(
     let path = beside(&folder.file(), ".checkpoints");
     let signed = || Checkpoints::signed_by(signer(1)).every(Duration::from_millis(10));
     let panics = signed().anchor(|_| panic!("an anchor that panics"));
-    // At the start, a panic is a fault of the configuration.
-    let told = refused(&desk, audit::chained(folder.file()).checkpoints(panics));
-    assert!(told.contains("the anchor panicked"), "{told}");
+    let layer = into(&desk, audit::chained(folder.file()).checkpoints(panics));
+    drop(layer);
+    assert!(fs::read_to_string(&path).unwrap().contains("\n0\n"));
 
     let well = Arc::new(Mutex::new(true));
     let mood = Arc::clone(&well);
@@ -311,6 +441,47 @@ async fn checkpoints_are_made_by_time_too_and_a_signer_that_fails_stops_nothing(
     drop(layer);
     let report = verify_with(&fs::read(folder.file()).unwrap(), &fs::read(path).unwrap());
     assert!(report.is_intact() && report.covered == Some(6), "{report}");
+}
+
+/// A file whose head nobody signed is not set aside: the next one could be anybody's.
+#[tokio::test]
+async fn no_file_is_begun_before_the_one_before_it_is_signed() {
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let well = Arc::new(Mutex::new(true));
+    let mood = Arc::clone(&well);
+    let honest = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
+    let moody = Signer::new(key(1), move |message| match *mood.lock().unwrap() {
+        true => Ok(honest.sign(message).as_ref().try_into()?),
+        false => Err("the key store is away".into()),
+    });
+    // Signed for no other reason than that.
+    let rarely = |signer| Checkpoints::signed_by(signer).every(Duration::from_secs(86_400));
+    let chain = |signer| {
+        audit::chained(folder.file())
+            .rotate(Rotation::bytes(4096))
+            .checkpoints(rarely(signer))
+    };
+    let layer = into(&desk, chain(moody));
+    *well.lock().unwrap() = false;
+    act(&desk, &layer, 20).await;
+    drop(layer);
+    assert_eq!(files(&folder.file()).len(), 1, "nothing was set aside");
+
+    let layer = into(&desk, chain(signer(1)));
+    act(&desk, &layer, 20).await;
+    drop(layer);
+    let files = files(&folder.file());
+    assert!(files.len() > 3, "{files:?}");
+    let checkpoints = fs::read(beside(&folder.file(), ".checkpoints")).unwrap();
+    for file in &files {
+        let report = verify_with(&fs::read(file).unwrap(), &[]);
+        let head = format!("\n{}\n", report.size);
+        let signed = std::str::from_utf8(&checkpoints).unwrap().contains(&head);
+        assert!(signed, "{file:?}: {report}");
+    }
+    let report = verify_all(&folder.file());
+    assert!(report.is_intact(), "{report}");
+    drop(into(&desk, chain(signer(1))));
 }
 
 #[tokio::test]

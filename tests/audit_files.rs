@@ -37,7 +37,7 @@ async fn a_file_is_set_aside_before_it_grows_beyond_its_size() {
             names[..2],
             [
                 "audit.jsonl.20231114T221320Z",
-                "audit.jsonl.20231114T221320Z-0001"
+                "audit.jsonl.20231114T221320Z-000001"
             ]
         );
         files.push(folder.file());
@@ -78,6 +78,32 @@ async fn a_file_is_set_aside_with_the_first_event_of_a_day() {
     );
     act(&earlier, &layer, 1).await;
     assert_eq!(siblings(&folder.file(), ".2").len(), 1);
+}
+
+/// Whatever the clock says, and whatever was taken away in between.
+#[tokio::test]
+async fn a90_no_file_is_named_before_an_older_one() {
+    let (desk, folder) = (Desk::new(), Folder::new());
+    for (number, older) in [
+        ".20300101T000000Z",
+        ".20300101T000000Z-000007.gz",
+        ".torn-20400101T000000Z",
+        ".20400101",
+        ".2040",
+    ]
+    .iter()
+    .enumerate()
+    {
+        fs::write(beside(&folder.file(), older), number.to_string()).unwrap();
+    }
+    let sink = audit::jsonl(folder.file()).rotate(Rotation::bytes(4096));
+    let layer = into(&desk, sink);
+    act(&desk, &layer, 10).await;
+    for number in [8, 9] {
+        let name = format!(".20300101T000000Z-{number:06}");
+        assert!(!lines(&beside(&folder.file(), &name)).is_empty(), "{name}");
+    }
+    assert!(siblings(&folder.file(), ".2023").is_empty());
 }
 
 #[cfg(unix)]

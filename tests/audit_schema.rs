@@ -121,7 +121,7 @@ async fn a_golden_file_for_each_event() {
     act(&desk, &layer, 3).await;
     drop(layer);
     let mut lines = normal(&folder.file());
-    for old in chains::siblings(&folder.file(), ".2") {
+    for old in chains::siblings(&folder.file(), ".0") {
         lines.extend(normal(&old));
     }
     for (name, event) in [

@@ -7,6 +7,9 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 use tower_impersonate::ImpersonationLayer;
 use tower_impersonate::audit::AuditSink;
 use tower_impersonate::audit::chain::{self, CheckpointReader, NoteKey, Report, Signer};
@@ -64,6 +67,26 @@ pub fn siblings(path: &Path, more: &str) -> Vec<PathBuf> {
         .collect();
     found.sort();
     found
+}
+
+/// The first line of a file that somebody made up, as if so many records stood before it.
+pub fn forged(size: u64) -> Vec<u8> {
+    let range = vec![[7; 32]; size.count_ones() as usize];
+    let node = |right: [u8; 32], left: &[u8; 32]| -> [u8; 32] {
+        let hash = Sha256::new().chain_update([1]).chain_update(left);
+        hash.chain_update(right).finalize().into()
+    };
+    let (last, left) = range.split_last().unwrap();
+    let root = STANDARD.encode(left.iter().rev().fold(*last, node));
+    let range: Vec<_> = range.iter().map(|hash| STANDARD.encode(hash)).collect();
+    let hashed = format!(
+        "{{\"impersonation.chain.seq\":{size},\"impersonation.chain.root\":\"{root}\",\
+         \"event.name\":\"impersonation.chain.continued\",\"time\":\"2023-11-14T22:13:20.000Z\",\
+         \"impersonation.chain.range\":{range:?}"
+    );
+    let leaf = Sha256::new().chain_update([0]).chain_update(&hashed);
+    let leaf = STANDARD.encode(leaf.finalize());
+    format!("{hashed},\"impersonation.chain.leaf\":\"{leaf}\"}}\n").into_bytes()
 }
 
 #[track_caller]

@@ -10,8 +10,8 @@ use crate::audit::chain::tree::{Hash, Tree};
 use crate::audit::chain::walk::{FileEnd, Walk};
 use crate::audit::chain::writable;
 use crate::audit::file::{
-    Day, Line, Log, Rotation, append_to, beside, beside_at, day_of, has_replaced, named, set_aside,
-    sync_folder,
+    Day, Line, Log, Rotation, append_to, beside, beside_at, create_own, day_of, has_replaced,
+    named, set_aside_numbered, sync_folder, warn_if_shared,
 };
 use crate::time::{Clock, SystemClock, Timestamp};
 
@@ -31,7 +31,7 @@ pub(super) struct ChainLog {
 struct Open {
     file: File,
     /// Held as long as it lives.
-    _lock: writable::Lock,
+    _locks: (writable::Lock, Option<writable::Lock>),
     length: u64,
     day: Option<i64>,
     tree: Tree,
@@ -66,6 +66,10 @@ impl ChainLog {
         let open = match self.open.take() {
             Some(open) if self.is_untouched(&open)? => open,
             left => {
+                if let Some(left) = &left {
+                    // Its head may be signed when it is gone.
+                    left.file.sync_data()?;
+                }
                 // Its lock, too.
                 drop(left);
                 self.reopened()?
@@ -80,22 +84,31 @@ impl ChainLog {
 
     fn reopened(&mut self) -> io::Result<Open> {
         let lock = writable::lock(&self.path)?;
-        writable::finish_rotation(&self.path)?;
+        let goes_on = self.head.size() > 0 && !self.path.try_exists()?;
+        if !goes_on {
+            writable::finish_rotation(&self.path)?;
+        }
         if !self.path.try_exists()? {
-            if self.head.size() > 0 {
+            if goes_on {
                 // Somebody took it away: what follows still belongs to it.
-                self.begin(&self.head.clone(), self.clock.now())?;
+                let head = self.head.clone();
+                if let Some(journal) = &mut self.journal {
+                    journal.cover(&head).map_err(io::Error::other)?;
+                }
+                self.begin(&head, self.clock.now())?;
             } else {
                 writable::refuse_lost(&self.path)?;
             }
         }
         let file = append_to(&self.path, OpenOptions::new().read(true))?;
+        let itself = writable::lock_itself(&file)?;
+        warn_if_shared(&self.path, &file)?;
         sync_folder(&self.path)?;
         let (tree, end) = self.verified(&file)?;
         let mut open = Open {
             day: day_of(&file)?,
             file,
-            _lock: lock,
+            _locks: (lock, itself),
             length: end.whole,
             tree,
         };
@@ -110,11 +123,12 @@ impl ChainLog {
         let last = self
             .journal
             .as_ref()
-            .map(Journal::last)
+            .map(|journal| journal.last(self.clock.now()))
             .transpose()?
             .flatten();
-        let head = (self.head.size(), self.head.root());
-        let known: Vec<(u64, Hash)> = last.into_iter().chain([head]).collect();
+        let acknowledged = self.head.size() > 0;
+        let head = acknowledged.then(|| (self.head.size(), self.head.root()));
+        let known: Vec<(u64, Hash)> = last.into_iter().chain(head).collect();
         let mut fits = true;
         let mut walk = Walk::default();
         let end = walk.file(BufReader::new(file), |tree| {
@@ -136,6 +150,13 @@ impl ChainLog {
             );
         }
         let most = known.iter().map(|(size, _)| *size).max().unwrap_or(0);
+        if known.iter().any(|(size, _)| *size < walk.first) {
+            let first = walk.first;
+            return refused(format!(
+                "it begins with record {first}, and of those before it only {most} are known: \
+                 it was replaced"
+            ));
+        }
         if tree.size() < most {
             let size = tree.size();
             return refused(format!(
@@ -149,17 +170,26 @@ impl ChainLog {
     fn recover(&self, open: &mut Open, torn: u64) -> io::Result<()> {
         let now = self.clock.now();
         let aside = beside_at(&self.path, ".torn-", now);
-        let mut copy = append_to(&aside, &mut OpenOptions::new())?;
+        let mut copy = create_own(&aside)?;
         open.file.seek(SeekFrom::Start(open.length))?;
         io::copy(&mut &open.file, &mut copy)?;
         copy.sync_all()?;
-        open.file.set_len(open.length)?;
+        // Over it, so that there is no moment in which it is neither there nor told. A crash in the
+        // midst leaves a torn line again.
         let event = record::recovered(torn, now)?;
-        let line = Line {
-            json: event,
-            time: now,
-        };
-        open.append(&[line], true)
+        let (mut tree, mut line) = (open.tree.clone(), Vec::new());
+        record::write(&event, &mut tree, &mut line);
+        let mut over = OpenOptions::new().write(true).open(&self.path)?;
+        if has_replaced(&self.path, &open.file)? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let length = open.length + line.len() as u64;
+        over.seek(SeekFrom::Start(open.length))?;
+        over.write_all(&line)?;
+        over.set_len(length)?;
+        over.sync_data()?;
+        (open.tree, open.length) = (tree, length);
+        Ok(())
     }
 
     /// Makes the file that goes on after this tree.
@@ -171,12 +201,15 @@ impl ChainLog {
             &mut tree.clone(),
             &mut line,
         );
-        let mut file = append_to(&next, &mut OpenOptions::new())?;
-        file.set_len(0)?;
+        // Nothing is written into what stands there: it may lead elsewhere.
+        if next.symlink_metadata().is_ok() {
+            fs::remove_file(&next)?;
+        }
+        let mut file = create_own(&next)?;
         file.write_all(&line)?;
         file.sync_all()?;
         if self.path.try_exists()? {
-            set_aside(&self.path, time)?;
+            set_aside_numbered(&self.path, tree.size(), time)?;
         }
         fs::rename(&next, &self.path)?;
         sync_folder(&self.path)
@@ -190,15 +223,33 @@ impl ChainLog {
             .iter()
             .map(|line| line.json.len() + record::MORE)
             .sum::<usize>() as u64;
+        let rests = |journal: &Journal| !journal.may_try();
+        let rests = self.journal.as_ref().is_some_and(rests);
         let open = self.current()?;
-        if !rotation.is_due(open.length, open.day, bytes, first.time.into()) {
+        if rests || !rotation.is_due(open.length, open.day, bytes, first.time.into()) {
             return Ok(());
         }
         // What the next file continues must not be lost behind it.
         open.file.sync_all()?;
         let tree = open.tree.clone();
+        if !self.is_covered(&tree) {
+            return Ok(());
+        }
         self.begin(&tree, first.time)?;
         self.current().map(|_| ())
+    }
+
+    /// Whether the head that the next file continues is signed: by that, and by nothing else, the
+    /// next file shows that it belongs to this one. Until then this one grows.
+    fn is_covered(&mut self, tree: &Tree) -> bool {
+        let Some(journal) = &mut self.journal else {
+            return true;
+        };
+        let covered = journal.cover(tree);
+        if let Err(error) = &covered {
+            unsigned(&**error);
+        }
+        covered.is_ok()
     }
 
     fn checkpoint(&mut self) {
@@ -207,13 +258,13 @@ impl ChainLog {
         };
         let synced = open.file.sync_data().map_err(Into::into);
         if let Err(error) = synced.and_then(|()| journal.make(&open.tree)) {
-            tracing::error!(
-                target: "impersonation::audit",
-                %error,
-                "a checkpoint could not be made"
-            );
+            unsigned(&*error);
         }
     }
+}
+
+fn unsigned(error: &dyn std::error::Error) {
+    tracing::error!(target: "impersonation::audit", %error, "a checkpoint could not be made");
 }
 
 impl Open {
@@ -229,8 +280,7 @@ impl Open {
             false => Ok(()),
         });
         if let Err(error) = written {
-            // As if nothing had been written. A file that cannot be cut is not as it was left: the
-            // next event opens and verifies it again.
+            // As if nothing had been written.
             drop(self.file.set_len(self.length));
             return Err(error);
         }
@@ -270,6 +320,9 @@ impl Log for ChainLog {
             let day = lines.last().map(|line| Day::from(line.time).0);
             open.day = open.day.max(day);
             self.head = open.tree.clone();
+        } else {
+            // It is opened and verified again: what was wrong with it may be over.
+            self.open = None;
         }
         written
     }

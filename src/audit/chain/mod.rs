@@ -13,20 +13,26 @@
 //!
 //! Rules:
 //!
-//! - One writer a file: a lock is held on `<path>.lock`, and a second writer is an error of `build()`.
+//! - One writer a file: a lock is held on `<path>.lock` and, on Unix, on the file itself, and a second
+//!   writer is an error of `build()`.
 //! - The file is verified whenever it is opened. One that does not verify, that is shorter than its
-//!   last checkpoint, or that is gone while older files of it are there, is refused.
-//! - A line that a crash left torn is moved to `<path>.torn-<time>`, and the record
-//!   `impersonation.chain.recovered` says how many bytes that were.
+//!   last checkpoint, that begins behind it, or that is gone while older files of it are there, is
+//!   refused.
+//! - A line that a crash left torn is copied to `<path>.torn-<time>`, and the record
+//!   `impersonation.chain.recovered`, which is written over it, says how many bytes that were.
 //! - A file that is full is renamed, and the next one begins with the record
-//!   `impersonation.chain.continued`, which carries the tree's compact range.
+//!   `impersonation.chain.continued`, which carries the tree's compact range. Where checkpoints are
+//!   made, the head is signed first; while it cannot be, the file grows.
+//! - What stands beside the file, under its name and a suffix, is never a link: one is refused or, in
+//!   place of the next file, removed. A file that others may read or its group may write is warned of.
 //! - A fault of the disk refuses the requests that it hits; what was half written is taken back. The
 //!   next event opens and verifies the file again.
 //! - [`Checkpoints`] sign the head, by a [`Signer`] that the application gives, and hand it to whoever
 //!   keeps it elsewhere.
 //!
 //! Caveat: [`CANNOT_SHOW`]. Whoever can write the file can make another one; what they cannot make is
-//! a checkpoint that somebody else has.
+//! a checkpoint that somebody else has. A file that begins behind all checkpoints that are given is
+//! not intact, [`CheckpointFault::Unmet`]: give the one with which it was begun, or the files before.
 //!
 //! [`verify`] reads the files and names the first record that is bad; the example `audit_verify` does
 //! it on a command line.

@@ -107,6 +107,8 @@ pub enum CheckpointFault {
     Forged,
     /// It covers fewer records than the one before it.
     OutOfOrder,
+    /// It is the last, and none was met: all cover records before those that were given.
+    Unmet,
     /// It covers other records than those that are there.
     Misfit,
     /// It covers more records than there are: the end was cut off.
@@ -120,6 +122,9 @@ impl fmt::Display for CheckpointFault {
             Self::Malformed => "is malformed",
             Self::Forged => "is forged: no key that was given signed it",
             Self::OutOfOrder => "covers fewer records than the one before it",
+            Self::Unmet => {
+                "is met by nothing that was given, nor is any other: nobody signed these records"
+            }
             Self::Misfit => "covers other records: the chain was rewritten or replaced",
             Self::Beyond => "covers more records than there are: the end was cut off",
         })

@@ -18,7 +18,8 @@ pub(super) struct Tree {
 impl Tree {
     /// The tree of which this is the range; `None` where their number is wrong.
     pub(super) fn from_range(size: u64, range: Vec<Hash>) -> Option<Self> {
-        let fits = range.len() == size.count_ones() as usize;
+        // None is larger: what says so was not written by us.
+        let fits = size <= MOST && range.len() == size.count_ones() as usize;
         fits.then_some(Self { size, range })
     }
 
@@ -38,7 +39,7 @@ impl Tree {
             }
         }
         self.range.push(head);
-        self.size += 1;
+        self.size = self.size.saturating_add(1);
     }
 
     /// The tree head (`MTH`).
@@ -50,6 +51,9 @@ impl Tree {
         }
     }
 }
+
+/// So many records nobody writes.
+const MOST: u64 = 1 << 63;
 
 /// `SHA-256(0x00 || bytes)`.
 pub(super) fn leaf(bytes: &[u8]) -> Hash {
@@ -120,5 +124,12 @@ mod tests {
             }
         }
         assert_eq!(Tree::from_range(3, vec![[0; 32]]), None);
+    }
+
+    #[test]
+    fn a_size_that_nothing_can_follow_is_none() {
+        assert!(Tree::from_range(MOST, vec![[0; 32]]).is_some());
+        assert_eq!(Tree::from_range(MOST + 1, vec![[0; 32]; 2]), None);
+        assert_eq!(Tree::from_range(u64::MAX, vec![[0; 32]; 64]), None);
     }
 }

@@ -128,7 +128,7 @@ impl<C: BufRead> Against<C> {
                 self.last = Some(size);
                 self.read()?;
             } else {
-                // Of records in a file before those that were given.
+                // Of records in a file before those that were given; `end` wants one that fits.
                 self.read()?;
             }
         }
@@ -143,6 +143,10 @@ impl<C: BufRead> Against<C> {
         }
         if self.number == 0 {
             self.found(None, CheckpointFault::Missing);
+        }
+        // A file that begins behind them all may have been made by anybody.
+        if self.fit == 0 && report.bad.is_none() {
+            self.found(None, CheckpointFault::Unmet);
         }
         report.checkpoints = self.fit;
         report.covered = self.last;

@@ -1,12 +1,13 @@
 //! What must be settled before a chain is written.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, BufReader};
 use std::path::Path;
 
 use fs4::{FileExt, TryLockError};
 
-use crate::audit::file::{append_to, beside};
+use crate::audit::chain::walk::Walk;
+use crate::audit::file::{beside, folder, open_own};
 
 /// The name of the file that goes on, while it is made.
 pub(super) const NEXT: &str = ".next";
@@ -24,7 +25,22 @@ impl Drop for Lock {
 
 /// Held until it is dropped.
 pub(super) fn lock(path: &Path) -> io::Result<Lock> {
-    let lock = append_to(&beside(path, ".lock"), &mut OpenOptions::new())?;
+    locked(open_own(&beside(path, ".lock"), &mut OpenOptions::new())?)
+}
+
+/// As [`lock`], of the file itself, which may have other names.
+#[cfg(unix)]
+pub(super) fn lock_itself(file: &File) -> io::Result<Option<Lock>> {
+    locked(file.try_clone()?).map(Some)
+}
+
+/// Elsewhere nobody could read it then.
+#[cfg(not(unix))]
+pub(super) fn lock_itself(_: &File) -> io::Result<Option<Lock>> {
+    Ok(None)
+}
+
+fn locked(lock: File) -> io::Result<Lock> {
     match FileExt::try_lock(&lock) {
         Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(io::Error::new(
@@ -35,30 +51,36 @@ pub(super) fn lock(path: &Path) -> io::Result<Lock> {
     }
 }
 
-/// What stopped an earlier process may have stopped it between two renames.
+/// What stopped an earlier process may have stopped it between two renames, or before the first.
+///
+/// # Errors
+///
+/// If the file that goes on is all that is there, and does not begin one: it was not made so.
 pub(super) fn finish_rotation(path: &Path) -> io::Result<()> {
     let next = beside(path, NEXT);
-    if !next.try_exists()? {
+    if next.symlink_metadata().is_err() {
         return Ok(());
     }
     if path.try_exists()? {
-        fs::remove_file(next)
-    } else {
-        fs::rename(next, path)
+        return fs::remove_file(next);
     }
+    let mut walk = Walk::default();
+    let file = open_own(&next, OpenOptions::new().read(true))?;
+    let end = walk.file(BufReader::new(&file), |_| Ok(()))?;
+    let goes_on = walk.records > 0 && walk.first > 0;
+    if walk.bad.is_some() || end.torn > 0 || !goes_on {
+        let why = format!("{}: it does not go on with a chain", next.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    fs::rename(next, path)
 }
 
 /// A chain of which only older files are there lost its end: a new one would hide that.
 pub(super) fn refuse_lost(path: &Path) -> io::Result<()> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+    let Some(name) = path.file_name() else {
         return Ok(());
     };
-    let folder = if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
-    };
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(folder(path))? {
         let other = entry?.file_name();
         let more = other
             .as_encoded_bytes()

@@ -62,6 +62,8 @@ pub(in crate::audit) struct LogFile<L> {
     thread: Thread,
     sync: SyncOn,
     writer: OnceLock<Writer>,
+    /// Held while the writer is started: one that ended at once would close the log.
+    starting: Mutex<()>,
 }
 
 impl<L: Log> LogFile<L> {
@@ -72,6 +74,7 @@ impl<L: Log> LogFile<L> {
             thread,
             sync: SyncOn::Never,
             writer: OnceLock::new(),
+            starting: Mutex::new(()),
         }
     }
 
@@ -117,7 +120,10 @@ impl<L: Log> LogFile<L> {
         if let Some(writer) = self.writer.get() {
             return Ok(writer);
         }
-        // Of two that start at once, one ends at once.
+        let _alone = locked(&self.starting);
+        if let Some(writer) = self.writer.get() {
+            return Ok(writer);
+        }
         let started = Writer::start(Arc::clone(&self.log))?;
         Ok(self.writer.get_or_init(|| started))
     }
@@ -137,4 +143,56 @@ pub(super) fn lost(error: &dyn std::error::Error) {
 
 pub(super) fn locked<L>(log: &Mutex<L>) -> MutexGuard<'_, L> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    /// Counts how often it is closed.
+    #[derive(Debug)]
+    struct Closes(Arc<AtomicUsize>);
+
+    impl Log for Closes {
+        fn open(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn append(&mut self, _: &[Line], _: bool) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn due(&self) -> Option<Duration> {
+            None
+        }
+
+        fn tend(&mut self) {}
+
+        fn close(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn many_who_come_first_start_one_thread() {
+        for _ in 0..100 {
+            let closed = Arc::<AtomicUsize>::default();
+            let file = LogFile::new(Closes(Arc::clone(&closed)), Thread::Own);
+            let together = Barrier::new(4);
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        together.wait();
+                        file.writer().unwrap();
+                    });
+                }
+            });
+            assert_eq!(closed.load(Ordering::Relaxed), 0);
+            drop(file);
+            assert_eq!(closed.load(Ordering::Relaxed), 1);
+        }
+    }
 }

@@ -25,10 +25,12 @@ mod sync;
 mod writer;
 
 pub(in crate::audit) use self::disk::{
-    append_to, day_of, has_replaced, named, set_aside, sync_folder,
+    append_to, day_of, has_replaced, named, set_aside, sync_folder, warn_if_shared,
 };
 #[cfg(feature = "chain")]
-pub(in crate::audit) use self::disk::{beside, beside_at};
+pub(in crate::audit) use self::disk::{
+    beside, beside_at, create_own, folder, open_own, set_aside_numbered,
+};
 pub(in crate::audit) use self::log_file::{Line, Log, LogFile, Thread};
 pub(in crate::audit) use self::rotation::Day;
 pub use self::rotation::Rotation;

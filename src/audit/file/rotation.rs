@@ -6,8 +6,11 @@ use crate::time::Timestamp;
 /// When a file is set aside and a new one begun.
 ///
 /// The old file is renamed to `<path>.<time>`, such as `audit.jsonl.20261122T021139Z`, by the time of
-/// the event that begins the new one, and with a number behind it, such as `-0001`, where that name
-/// is taken: names sort as the files were written. It is never deleted: how many to keep is the operator's business.
+/// the event that begins the new one. Where an older file has that time or, as a clock was set back, a
+/// later one, it is given that one's time and a number behind it, such as `-000001`. A chain has the
+/// number of its records before the time, in 20 digits: `audit.jsonl.00000000000000004711.<time>`. So
+/// names sort as the files were written, as long as the newest of them is left in the folder. It is
+/// never deleted: how many to keep is the operator's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotation(When);
 

@@ -43,6 +43,8 @@ impl JsonLines {
             SyncOn::Never => Thread::Callers,
             SyncOn::Request | SyncOn::EachRecord => Thread::Own,
         };
+        self.file
+            .configure(|lines| lines.sync(sync != SyncOn::Never));
         self.file.set_sync(thread, sync);
         self
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::audit::file::{
     Day, Line, Log, Rotation, append_to, day_of, has_replaced, named, set_aside, sync_folder,
+    warn_if_shared,
 };
 
 /// A file of plain lines.
@@ -12,6 +13,7 @@ use crate::audit::file::{
 pub(super) struct Lines {
     path: PathBuf,
     rotation: Option<Rotation>,
+    synced: bool,
     open: Option<Open>,
     /// The last line may lack its end: the next one must begin on a line of its own.
     torn: bool,
@@ -30,6 +32,7 @@ impl Lines {
         Self {
             path,
             rotation: None,
+            synced: false,
             open: None,
             torn: false,
         }
@@ -54,6 +57,7 @@ impl Lines {
         self.torn = is_file && !self.ends_with_a_line();
         if is_file {
             sync_folder(&self.path)?;
+            warn_if_shared(&self.path, &file)?;
         }
         let day = day_of(&file)?;
         Ok(Open { file, is_file, day })
@@ -72,13 +76,23 @@ impl Lines {
         File::open(&self.path).and_then(last).unwrap_or(false)
     }
 
+    /// From now on, what was written is brought to the disk before its file is set aside.
+    pub(super) const fn sync(&mut self, synced: bool) {
+        self.synced = synced;
+    }
+
     fn rotate_before(&mut self, lines: &[Line], bytes: u64) -> io::Result<()> {
         let (Some(rotation), Some(first)) = (self.rotation, lines.first()) else {
             return Ok(());
         };
+        let synced = self.synced;
         let open = self.opened()?;
         let (length, day) = (open.file.metadata()?.len(), open.day);
         if open.is_file && rotation.is_due(length, day, bytes, first.time.into()) {
+            if synced {
+                // A completion waits there for the sync of a request, which goes to the next file.
+                open.file.sync_data()?;
+            }
             set_aside(&self.path, first.time)?;
             self.open = None;
         }

@@ -44,6 +44,11 @@ impl<R: BufRead> CheckpointReader<R> {
         })
     }
 
+    /// The bytes of the notes that were whole.
+    pub(super) const fn whole(&self) -> u64 {
+        self.notes.whole
+    }
+
     pub(in crate::audit::chain) fn next(&mut self) -> io::Result<Option<Checked>> {
         let Some((note, whole)) = self.notes.next()? else {
             return Ok(None);

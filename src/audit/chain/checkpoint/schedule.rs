@@ -7,7 +7,11 @@ use crate::audit::chain::checkpoint::Signer;
 ///
 /// A checkpoint is made when the layer is built, so that a signer that cannot sign is found there,
 /// then every 1,000 records or 60 seconds, whichever is first, and when the last clone of the layer
-/// is dropped. It is appended to `<path>.checkpoints`.
+/// is dropped, and before a file is set aside, which waits for it. It is appended to
+/// `<path>.checkpoints`.
+///
+/// That file is read when the layer is built, and must have nothing in it but checkpoints by the same
+/// key: after a change of the key, move it aside first.
 #[must_use = "checkpoints do nothing until they are given to a chain"]
 pub struct Checkpoints {
     pub(super) signer: Signer,
@@ -44,7 +48,10 @@ impl Checkpoints {
     /// Where else each checkpoint goes: a bucket that cannot be overwritten, a witness, a mailbox.
     ///
     /// It is called with the signed note, after that was written beside the chain, on the thread of
-    /// the sink: hand it to a queue. It must not fail the chain, so nothing is asked of it.
+    /// the sink: hand it to a queue. It must not fail the chain, so nothing is asked of it, and one
+    /// that panics is only logged. The last clone of the layer, when it is dropped, waits for it: it
+    /// must not itself wait for the thread on which that happens, such as that of a runtime with one
+    /// thread.
     pub fn anchor<F>(mut self, anchor: F) -> Self
     where
         F: Fn(&str) + Send + Sync + 'static,
