@@ -206,7 +206,8 @@ fn a83_a_limit_on_the_size_of_files() {
     for (round, (name, _)) in SINKS.iter().enumerate() {
         let folder = Folder::new();
         let child = child("the_process_with_a_limit", &folder.file(), round);
-        let status = Command::new("sh")
+        // What it says goes through a pipe: in a file it would meet the limit.
+        let ended = Command::new("sh")
             .args([
                 "-c",
                 r#"trap '' XFSZ; exec prlimit --fsize=8000:unlimited "$@""#,
@@ -219,10 +220,10 @@ fn a83_a_limit_on_the_size_of_files() {
                     .get_envs()
                     .filter_map(|(name, value)| Some((name, value?))),
             )
-            .stdout(Stdio::null())
-            .status()
+            .output()
             .unwrap();
-        assert!(status.success(), "{name}");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success(), "{name}: {said}");
         assert!(fs::metadata(folder.file()).unwrap().len() > 8000, "{name}");
     }
 }
@@ -272,17 +273,17 @@ async fn a84_a_torn_line_that_cannot_be_told_of_is_not_cut_off() {
     let torn = [&whole[..], &whole[..700]].concat();
     fs::write(folder.file(), &torn).unwrap();
     let told = child("the_process_that_cannot_recover", &folder.file(), 0);
-    let status = Command::new("sh")
+    let ended = Command::new("sh")
         .args(["-c", r#"trap '' XFSZ; exec prlimit --fsize="$0" "$@""#])
         .arg(whole.len().to_string())
         .arg(told.get_program())
         .args(told.get_args())
         .env(FILE, folder.file())
         .env(ROUND, "0")
-        .stdout(Stdio::null())
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success());
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{said}");
     assert_eq!(fs::read(folder.file()).unwrap(), torn);
     drop(into(&desk, audit::chained(folder.file())));
     let report = verify(&fs::read(folder.file()).unwrap());
