@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use crate::identity::{Identity, Names};
-use crate::terms::{Mode, Reason, Strategy, TargetRef};
+use crate::terms::{GrantId, Mode, Reason, Strategy, TargetRef, Ticket};
+use crate::time::Timestamp;
 
 /// What an actor asks for: whom to be, why, how far, and by which strategy it was said.
 #[derive(Debug, Clone)]
@@ -7,7 +10,12 @@ pub struct Ask {
     wanted: Wanted,
     strategy: Strategy,
     reason: Option<Reason>,
+    ticket: Option<Ticket>,
     mode: Mode,
+    scopes: Option<Names>,
+    ttl: Option<Duration>,
+    grant: Option<GrantId>,
+    asked_at: Option<Timestamp>,
     vouched: Option<Identity>,
 }
 
@@ -51,7 +59,12 @@ impl Ask {
             wanted,
             strategy,
             reason: None,
+            ticket: None,
             mode: Mode::Full,
+            scopes: None,
+            ttl: None,
+            grant: None,
+            asked_at: None,
             vouched: None,
         }
     }
@@ -76,6 +89,41 @@ impl Ask {
     #[must_use]
     pub fn with_mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// Names the ticket for which it is done.
+    #[must_use]
+    pub fn with_ticket(mut self, ticket: Ticket) -> Self {
+        self.ticket = Some(ticket);
+        self
+    }
+
+    /// Only these scopes. The mode is not changed by it.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: impl Into<Names>) -> Self {
+        self.scopes = Some(scopes.into());
+        self
+    }
+
+    /// Says for how long. Whoever makes a grant of it may cut it down.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Says under which grant, which has to be asked whether it is alive.
+    #[must_use]
+    pub fn under(mut self, grant: GrantId) -> Self {
+        self.grant = Some(grant);
+        self
+    }
+
+    /// Says that it was asked for then, and goes on since.
+    #[allow(dead_code, reason = "the gate says it of grants")]
+    pub(crate) fn since(mut self, asked_at: Timestamp) -> Self {
+        self.asked_at = Some(asked_at);
         self
     }
 
@@ -127,10 +175,40 @@ impl Ask {
         self.reason.as_ref()
     }
 
+    /// For which ticket.
+    #[must_use]
+    pub fn ticket(&self) -> Option<&Ticket> {
+        self.ticket.as_ref()
+    }
+
     /// How far.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// With which scopes alone; `None` when none were named.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&Names> {
+        self.scopes.as_ref()
+    }
+
+    /// For how long; `None` when it was not said.
+    #[must_use]
+    pub fn ttl(&self) -> Option<Duration> {
+        self.ttl
+    }
+
+    /// Under which grant; `None` without one.
+    #[must_use]
+    pub fn grant(&self) -> Option<&GrantId> {
+        self.grant.as_ref()
+    }
+
+    /// When it was asked for, where that was before this request.
+    #[must_use]
+    pub fn asked_at(&self) -> Option<Timestamp> {
+        self.asked_at
     }
 
     /// What a verified token already tells of the target.

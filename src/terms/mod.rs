@@ -18,13 +18,19 @@
 //! ```
 
 mod ask;
+mod end_reason;
+mod grant_id;
 mod mode;
 mod reason;
 mod strategy;
 mod target;
+mod ticket;
 
 pub use self::ask::{Ask, Wanted};
-pub use self::mode::Mode;
+pub use self::end_reason::{EndReason, UnknownEndReason};
+pub use self::grant_id::{GrantId, GrantIdError};
+pub use self::mode::{Mode, UnknownMode};
 pub use self::reason::{Reason, ReasonError};
 pub use self::strategy::Strategy;
 pub use self::target::{TargetRef, Who};
+pub use self::ticket::{Ticket, TicketError};
