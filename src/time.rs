@@ -117,6 +117,16 @@ impl Timestamp {
         }
     }
 
+    /// This moment moved earlier, stopping at 1970-01-01T00:00:00Z, or where it stands before that.
+    #[must_use]
+    pub fn saturating_sub(self, by: Duration) -> Self {
+        let epoch = Self::from_unix_seconds(0);
+        match self.saturating_since(epoch).checked_sub(by) {
+            Some(since) => epoch.saturating_add(since),
+            None => self.min(epoch),
+        }
+    }
+
     /// How much later this moment is than `earlier`; zero when it is not later.
     #[must_use]
     pub fn saturating_since(self, earlier: Self) -> Duration {

@@ -14,6 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["token", "directory", "stamp"],
     &["policy", "resolve"],
     &["audit"],
+    &["grant"],
     &["gate", "principal", "rejection"],
     &["middleware"],
     &["extract", "otel"],

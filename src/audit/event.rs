@@ -7,9 +7,9 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::audit::EventId;
 use crate::audit::trail::Record;
-use crate::identity::{Identity, Names};
+use crate::identity::{Identity, IdentityKey, Names};
 use crate::policy::Refused;
-use crate::terms::{Ask, Mode, TargetRef, Who};
+use crate::terms::{Ask, EndReason, GrantId, Mode, TargetRef, Ticket, Who};
 use crate::time::Timestamp;
 
 /// The version of the event schema: what a field means never changes within a major version.
@@ -25,6 +25,18 @@ pub enum EventName {
     Denied,
     /// A request that was recorded has ended.
     Completed,
+    /// A grant is about to start.
+    Started,
+    /// A token is about to be issued under a grant that is alive.
+    Issued,
+    /// The deadline of a grant was moved.
+    Extended,
+    /// A grant ended, for another reason than the two that follow.
+    Ended,
+    /// A grant ended by its deadline or its idle limit.
+    Expired,
+    /// Somebody with the right to, or the target, ended a grant.
+    Revoked,
 }
 
 impl EventName {
@@ -35,6 +47,12 @@ impl EventName {
             Self::Request => "impersonation.request",
             Self::Denied => "impersonation.denied",
             Self::Completed => "impersonation.completed",
+            Self::Started => "impersonation.started",
+            Self::Issued => "impersonation.issued",
+            Self::Extended => "impersonation.extended",
+            Self::Ended => "impersonation.ended",
+            Self::Expired => "impersonation.expired",
+            Self::Revoked => "impersonation.revoked",
         }
     }
 }
@@ -95,10 +113,44 @@ pub struct Event<'a> {
     pub left_out: u64,
     /// How many events a queue in front of this sink lost before this one.
     pub lost: u64,
-    /// The request, in what may be told of it; `None` in a completion.
+    /// The request, in what may be told of it; `None` in a completion, and where nobody asked.
     pub request: Option<RequestInfo<'a>>,
     /// What a completion completes.
     pub completed: Option<CompletedInfo>,
+    /// The grant; `None` without one.
+    pub grant: Option<GrantId>,
+    /// The deadline of a grant that started or was extended.
+    pub deadline: Option<Timestamp>,
+    /// How a grant ended.
+    pub end: Option<EndInfo<'a>>,
+}
+
+/// How a grant ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndInfo<'a> {
+    /// Why.
+    pub reason: EndReason,
+    /// Who ended it; `None` where nobody did.
+    pub by: Option<&'a IdentityKey>,
+}
+
+impl<'a> EndInfo<'a> {
+    /// Ended for this reason, by this one.
+    #[must_use]
+    pub fn new(reason: EndReason, by: Option<&'a IdentityKey>) -> Self {
+        Self { reason, by }
+    }
+
+    /// What the event is called that tells of it.
+    #[must_use]
+    pub fn event_name(&self) -> EventName {
+        match self.reason {
+            EndReason::Expired | EndReason::Idle => EventName::Expired,
+            EndReason::Revoked => EventName::Revoked,
+            _ => EventName::Ended,
+        }
+    }
 }
 
 /// What may be told of a request: never its query, body or credentials.
@@ -168,6 +220,38 @@ impl<'a> Event<'a> {
             lost: 0,
             request: Some(RequestInfo::of(parts)),
             completed: None,
+            grant: permit.ask().grant().copied(),
+            deadline: None,
+            end: None,
+        }
+    }
+
+    /// What becomes of a grant: of the one that is asked for, between these two.
+    pub(super) fn of_grant(
+        name: EventName,
+        ask: &'a Ask,
+        actor: &'a Identity,
+        target: Option<&'a Identity>,
+        time: Timestamp,
+    ) -> Self {
+        Self {
+            id: EventId::new(time),
+            time,
+            name,
+            outcome: Outcome::Success,
+            actor,
+            target,
+            ask: Some(ask),
+            mode: Some(ask.mode()),
+            groups: None,
+            rule: None,
+            left_out: 0,
+            lost: 0,
+            request: None,
+            completed: None,
+            grant: ask.grant().copied(),
+            deadline: None,
+            end: None,
         }
     }
 
@@ -192,6 +276,9 @@ impl<'a> Event<'a> {
             lost: 0,
             request: Some(RequestInfo::of(parts)),
             completed: None,
+            grant: { refused.ask.as_ref() }.and_then(Ask::grant).copied(),
+            deadline: None,
+            end: None,
         }
     }
 
@@ -205,6 +292,12 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn reason(&self) -> Option<&'a str> {
         Some(self.ask?.reason()?.as_str())
+    }
+
+    /// For which ticket.
+    #[must_use]
+    pub fn ticket(&self) -> Option<&'a str> {
+        self.ask?.ticket().map(Ticket::as_str)
     }
 
     /// The issuer at which the actor looked for somebody, while it is not known who that is.
@@ -249,6 +342,27 @@ impl Serialize for Event<'_> {
         some(m, "impersonation.mode", self.mode.map(Mode::as_str))?;
         some(m, "impersonation.groups", self.groups.map(List))?;
         some(m, "impersonation.reason", self.reason())?;
+        some(m, "impersonation.ticket", self.ticket())?;
+        some(
+            m,
+            "impersonation.scopes",
+            self.ask.and_then(Ask::scopes).map(List),
+        )?;
+        some(m, "impersonation.grant.id", self.grant.map(Text))?;
+        some(m, "impersonation.grant.deadline", self.deadline.map(Text))?;
+        if let Some(end) = &self.end {
+            m.serialize_entry("impersonation.end.reason", end.reason.as_str())?;
+            some(
+                m,
+                "impersonation.end.by.sub",
+                end.by.map(IdentityKey::subject),
+            )?;
+            some(
+                m,
+                "impersonation.end.by.iss",
+                end.by.map(IdentityKey::issuer),
+            )?;
+        }
         if self.left_out > 0 {
             m.serialize_entry("impersonation.denials.left_out", &self.left_out)?;
         }
@@ -349,6 +463,9 @@ impl Completion {
             lost: 0,
             request: None,
             completed: Some(self.info),
+            grant: permit.ask().grant().copied(),
+            deadline: None,
+            end: None,
         }
     }
 }

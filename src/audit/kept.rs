@@ -1,7 +1,7 @@
-use crate::audit::event::{CompletedInfo, RequestInfo};
+use crate::audit::event::{CompletedInfo, EndInfo, RequestInfo};
 use crate::audit::{Completion, Event, EventId, EventName, Outcome};
-use crate::identity::{Identity, Names};
-use crate::terms::{Ask, Mode};
+use crate::identity::{Identity, IdentityKey, Names};
+use crate::terms::{Ask, EndReason, GrantId, Mode};
 use crate::time::Timestamp;
 
 /// An event that outlives the request that it was borrowed from.
@@ -25,6 +25,9 @@ pub(super) struct Owned {
     lost: u64,
     request: Option<Request>,
     completed: Option<CompletedInfo>,
+    grant: Option<GrantId>,
+    deadline: Option<Timestamp>,
+    end: Option<(EndReason, Option<IdentityKey>)>,
 }
 
 struct Request {
@@ -52,6 +55,9 @@ impl Kept {
             lost,
             request,
             completed,
+            grant,
+            deadline,
+            end,
         } = event;
         Self::Event(Box::new(Owned {
             id: *id,
@@ -68,6 +74,9 @@ impl Kept {
             lost: *lost,
             request: request.as_ref().map(Request::of),
             completed: *completed,
+            grant: *grant,
+            deadline: *deadline,
+            end: end.map(|end| (end.reason, end.by.cloned())),
         }))
     }
 
@@ -96,6 +105,9 @@ impl Owned {
             lost: self.lost,
             request: self.request.as_ref().map(Request::info),
             completed: self.completed,
+            grant: self.grant,
+            deadline: self.deadline,
+            end: { self.end.as_ref() }.map(|(reason, by)| EndInfo::new(*reason, by.as_ref())),
         }
     }
 }

@@ -53,7 +53,7 @@ mod trail;
 pub use self::chain::chained;
 pub use self::error::AuditError;
 pub use self::event::{
-    CompletedInfo, Completion, Event, EventName, Outcome, RequestInfo, SCHEMA_VERSION,
+    CompletedInfo, Completion, EndInfo, Event, EventName, Outcome, RequestInfo, SCHEMA_VERSION,
 };
 pub use self::file::{Rotation, SyncOn};
 pub use self::id::{EventId, EventIdError};
@@ -65,7 +65,7 @@ pub use self::sinks::{
     FanOut, JsonLines, On, Queued, TracingSink, WhenFull, Witnessed, all, jsonl, queued, shared,
     tracing, witnessed,
 };
-pub use self::trail::{Open, Recorded, Trail};
+pub use self::trail::{OfGrant, Open, Recorded, Trail};
 
 use std::sync::Arc;
 

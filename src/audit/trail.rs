@@ -7,10 +7,14 @@ use http::StatusCode;
 use http::request::Parts;
 
 use crate::answer::Answer;
-use crate::audit::event::CompletedInfo;
+use crate::audit::event::{CompletedInfo, EndInfo, RequestInfo};
 use crate::audit::limit::{Attempt, Denials};
-use crate::audit::{AuditError, AuditSink, Completion, DenialLimit, Event, EventId, Outcome};
+use crate::audit::{
+    AuditError, AuditSink, Completion, DenialLimit, Event, EventId, EventName, Outcome,
+};
+use crate::identity::Identity;
 use crate::policy::{Permit, Refused};
+use crate::terms::Ask;
 use crate::time::{Clock, Timestamp};
 
 /// Writes events, in the order that the rules of this module ask for.
@@ -50,6 +54,60 @@ impl Trail {
         }
     }
 
+    /// Records what becomes of a grant before it does. The answer is the proof.
+    pub fn of_grant(
+        &self,
+        step: OfGrant,
+        permit: Permit,
+        parts: &Parts,
+        now: Timestamp,
+    ) -> Answer<Result<Recorded, AuditError>> {
+        let (name, deadline) = match step {
+            OfGrant::Starts { deadline } => (EventName::Started, Some(deadline)),
+            OfGrant::Issues => (EventName::Issued, None),
+        };
+        let record = Arc::new(Record {
+            id: EventId::new(now),
+            at: now,
+            permit,
+        });
+        let permit = &record.permit;
+        let mut event = Event::of_grant(name, permit.ask(), permit.actor(), permit.target(), now);
+        event.id = record.id;
+        event.mode = Some(permit.mode());
+        event.groups = permit.groups();
+        event.request = Some(RequestInfo::of(parts));
+        event.deadline = deadline;
+        let written = self.sink.record(&event);
+        written.map(move |written| written.map(|()| Recorded(record)))
+    }
+
+    /// Records that a grant was extended.
+    pub fn extended(
+        &self,
+        ask: &Ask,
+        [actor, target]: [&Identity; 2],
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Answer<Result<(), AuditError>> {
+        let mut event = Event::of_grant(EventName::Extended, ask, actor, Some(target), now);
+        event.deadline = Some(deadline);
+        self.sink.record(&event)
+    }
+
+    /// Records that a grant ended.
+    pub fn ended(
+        &self,
+        ask: &Ask,
+        [actor, target]: [&Identity; 2],
+        end: EndInfo<'_>,
+        at: Timestamp,
+    ) -> Answer<Result<(), AuditError>> {
+        let mut event = Event::of_grant(end.event_name(), ask, actor, Some(target), at);
+        event.end = Some(end);
+        self.sink.record(&event)
+    }
+
     /// Records a refused attempt, unless this actor had too many of them.
     pub fn denied(
         &self,
@@ -72,6 +130,18 @@ impl Trail {
             None => Answer::now(Ok(())),
         }
     }
+}
+
+/// A step in the life of a grant that follows from a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfGrant {
+    /// It starts, and ends by itself then.
+    Starts {
+        /// When it ends by itself.
+        deadline: Timestamp,
+    },
+    /// A token is issued under it.
+    Issues,
 }
 
 impl fmt::Debug for Trail {

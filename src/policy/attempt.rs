@@ -1,7 +1,8 @@
 use std::fmt;
+use std::time::Duration;
 
 use crate::identity::{Identity, Names};
-use crate::terms::{Ask, Mode, Reason, Strategy, TargetRef};
+use crate::terms::{Ask, Mode, Reason, Strategy, TargetRef, Ticket};
 use crate::time::Timestamp;
 use crate::token::Verified;
 
@@ -64,6 +65,30 @@ impl<'a> Attempt<'a> {
     #[must_use]
     pub fn reason(&self) -> Option<&'a Reason> {
         self.ask.reason()
+    }
+
+    /// When it was asked for: at the start of the grant under which it goes on, else now.
+    #[must_use]
+    pub fn asked_at(&self) -> Timestamp {
+        self.ask.asked_at().unwrap_or(self.now)
+    }
+
+    /// The ticket that was named.
+    #[must_use]
+    pub fn ticket(&self) -> Option<&'a Ticket> {
+        self.ask.ticket()
+    }
+
+    /// The scopes that were asked for; `None` when none were named.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&'a Names> {
+        self.ask.scopes()
+    }
+
+    /// For how long it is asked; `None` when that was not said.
+    #[must_use]
+    pub fn ttl(&self) -> Option<Duration> {
+        self.ask.ttl()
     }
 
     /// The mode that was asked for.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::identity::{Affiliation, Identity, Kind, Names};
 use crate::policy::{Attempt, Demand, Denial, Limits, Policy, Ruling};
-use crate::terms::{Ask, Mode, TargetRef, Wanted};
+use crate::terms::{Ask, GrantId, Mode, TargetRef, Wanted};
 use crate::time::Timestamp;
 use crate::token::Verified;
 
@@ -123,6 +123,10 @@ impl Eligible {
                 let principal = match narrowed.clone() {
                     Some(groups) => target.with_groups(groups),
                     None => target,
+                };
+                let principal = match self.ask.scopes() {
+                    Some(scopes) => principal.with_scopes(scopes.clone()),
+                    None => principal,
                 };
                 Ok(self.permit(principal, narrowed, limits))
             }
@@ -296,6 +300,12 @@ impl Permit {
     #[must_use]
     pub fn ask(&self) -> &Ask {
         &self.ask
+    }
+
+    /// Says under which grant it is used.
+    pub(crate) fn under(mut self, grant: GrantId) -> Self {
+        self.ask = self.ask.under(grant);
+        self
     }
 
     /// Gives the permit back: what the request wants to do goes beyond it.

@@ -3,8 +3,8 @@ use ::tracing::{Level, dispatcher, error, event};
 
 use crate::answer::Answer;
 use crate::audit::{AuditError, AuditSink, Completion, Event, EventName};
-use crate::identity::Identity;
-use crate::terms::Mode;
+use crate::identity::{Identity, IdentityKey};
+use crate::terms::{Ask, Mode};
 use crate::visible;
 
 /// Writes every event as a tracing event of the target `impersonation.audit`.
@@ -42,6 +42,7 @@ macro_rules! emit {
         let (target, request) = ($event.target, $event.request);
         // As text, which formatters quote: free text must not look like further fields.
         let reason = $event.reason().map(visible::text);
+        let ticket = $event.ticket().map(visible::text);
         event!(
             name: $name,
             target: "impersonation.audit",
@@ -64,6 +65,9 @@ macro_rules! emit {
             impersonation.mode = $event.mode.map(Mode::as_str),
             impersonation.groups = $event.groups.map(::tracing::field::debug),
             impersonation.reason = reason.as_deref(),
+            impersonation.ticket = ticket.as_deref(),
+            impersonation.scopes = $event.ask.and_then(Ask::scopes).map(::tracing::field::debug),
+            impersonation.grant.id = $event.grant.map(::tracing::field::display),
             impersonation.denials.left_out = ($event.left_out > 0).then_some($event.left_out),
             impersonation.audit.lost = ($event.lost > 0).then_some($event.lost),
             http.request.method = request.map(|request| request.method),
@@ -76,6 +80,47 @@ macro_rules! emit {
                 $event.completed.and_then(|done| Some(done.status?.as_u16())),
             impersonation.duration_ms =
                 $event.completed.map(|done| u64::try_from(done.duration.as_millis()).unwrap_or(u64::MAX)),
+        );
+    }};
+}
+
+/// What becomes of a grant: other fields, because an event has at most 32.
+macro_rules! emit_of_grant {
+    ($event:ident, $name:literal) => {{
+        let (target, request) = ($event.target, $event.request);
+        let reason = $event.reason().map(visible::text);
+        let ticket = $event.ticket().map(visible::text);
+        let by = $event.end.and_then(|end| end.by);
+        event!(
+            name: $name,
+            target: "impersonation.audit",
+            Level::INFO,
+            event.name = $name,
+            event.id = %$event.id,
+            impersonation.schema.version = crate::audit::SCHEMA_VERSION,
+            impersonation.outcome = $event.outcome.as_str(),
+            user.id = $event.user_id(),
+            impersonation.actor.sub = $event.actor.subject(),
+            impersonation.actor.iss = $event.actor.issuer(),
+            impersonation.actor.tenant = $event.actor.tenant(),
+            impersonation.target.sub = target.map(Identity::subject),
+            impersonation.target.iss = target.map(Identity::issuer),
+            impersonation.target.tenant = target.and_then(Identity::tenant),
+            impersonation.strategy = $event.ask.map(|ask| ask.strategy().as_str()),
+            impersonation.mode = $event.mode.map(Mode::as_str),
+            impersonation.reason = reason.as_deref(),
+            impersonation.ticket = ticket.as_deref(),
+            impersonation.scopes = $event.ask.and_then(Ask::scopes).map(::tracing::field::debug),
+            impersonation.grant.id = $event.grant.map(::tracing::field::display),
+            impersonation.grant.deadline = $event.deadline.map(::tracing::field::display),
+            impersonation.end.reason = $event.end.map(|end| end.reason.as_str()),
+            impersonation.end.by.sub = by.map(IdentityKey::subject),
+            impersonation.end.by.iss = by.map(IdentityKey::issuer),
+            impersonation.audit.lost = ($event.lost > 0).then_some($event.lost),
+            http.request.method = request.map(|request| request.method),
+            url.path = request.map(|request| request.path),
+            user_agent.original = request.and_then(|request| request.user_agent),
+            http.request.id = request.and_then(|request| request.request_id),
         );
     }};
 }
@@ -96,6 +141,12 @@ fn emit(event: &Event<'_>) -> Result<(), AuditError> {
         EventName::Request => emit!(event, "impersonation.request", Level::INFO),
         EventName::Denied => emit!(event, "impersonation.denied", Level::WARN),
         EventName::Completed => emit!(event, "impersonation.completed", Level::INFO),
+        EventName::Started => emit_of_grant!(event, "impersonation.started"),
+        EventName::Issued => emit_of_grant!(event, "impersonation.issued"),
+        EventName::Extended => emit_of_grant!(event, "impersonation.extended"),
+        EventName::Ended => emit_of_grant!(event, "impersonation.ended"),
+        EventName::Expired => emit_of_grant!(event, "impersonation.expired"),
+        EventName::Revoked => emit_of_grant!(event, "impersonation.revoked"),
     }
     Ok(())
 }

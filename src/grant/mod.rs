@@ -1,0 +1,54 @@
+//! Grants: who may act as whom, until when, and how that ends at once.
+//!
+//! A grant begins with a decision of the policy that the audit took, and ends once, for a reason that
+//! stays: [`EndReason`](crate::terms::EndReason). Every request under it asks whether it is alive, and
+//! decides again whether it may be; what goes on over many seconds is told when it ends.
+//!
+//! - A grant is bound to the actor and the target by `(iss, sub)`; nobody else can use it.
+//! - One person has one grant at a time, an app client up to a limit.
+//! - A grant's [id](crate::terms::GrantId) is no secret. What a client holds, where it holds something,
+//!   is a [`GrantSecret`] that no store ever sees.
+//! - Ending is never held up: neither an audit nor a store that fails keeps a grant alive here.
+//! - Idle limits count requests; streams and sockets that go on are no use of a grant.
+//!
+//! A [`memory`] store knows one process. Several processes need a store that all of them share.
+//!
+//! ```
+//! use tower_impersonate::grant::{self, Filter, GrantLimits, Grants, Page};
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let limits = GrantLimits::default().lifetime(Duration::from_secs(1800)).idle(Duration::from_secs(600));
+//! let grants = Grants::with_limits(grant::memory(), limits);
+//! assert!(grants.list(&Filter::default(), &Page::first()).await?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod danger;
+mod error;
+mod hub;
+mod keeper;
+mod limits;
+mod memory;
+mod pending;
+mod record;
+mod secret;
+mod session;
+mod source;
+mod store;
+
+pub use self::error::{StoreError, StoreErrorKind};
+pub(crate) use self::keeper::Beginning;
+pub use self::keeper::Grants;
+pub use self::limits::GrantLimits;
+pub use self::memory::{MemoryStore, memory};
+pub use self::record::{End, Grant, Start, State};
+pub use self::secret::GrantSecret;
+pub use self::session::ActorSession;
+pub use self::source::GrantSource;
+pub(crate) use self::source::{Look, Told};
+pub use self::store::{
+    Cursor, Ended, Filter, GrantStore, Others, Page, Standing, StartLimit, Started,
+};
