@@ -259,6 +259,22 @@ impl Identity {
         })
     }
 
+    /// As [`completed_by`](Self::completed_by), with what its own token said when a grant started.
+    pub(crate) fn resumed_from(self, start: &Self) -> Self {
+        self.completed_by(start).change(|data| {
+            let start = &*start.0;
+            data.scopes = data.scopes.take().or_else(|| start.scopes.clone());
+            data.login = data.login.take().or_else(|| start.login.clone());
+            if data.attributes.is_empty() {
+                data.attributes = Arc::clone(&start.attributes);
+                data.groups_claim = start.groups_claim.clone();
+            }
+            if start.kind == Kind::Machine {
+                data.kind = Kind::Machine;
+            }
+        })
+    }
+
     /// The same person in another role: these groups, and nothing else that could carry a right.
     pub(crate) fn in_role(self, groups: Names) -> Self {
         self.change(|data| {

@@ -23,12 +23,14 @@
 //! ```
 
 use std::fmt;
+use std::future::Future;
 use std::sync::LazyLock;
 
 use crate::audit::{EventId, Recorded};
+use crate::gate::Live;
 use crate::identity::{Identity, IdentityKey, Names};
 use crate::policy::Permit;
-use crate::terms::{Mode, Strategy};
+use crate::terms::{GrantId, Mode, Strategy, Ticket};
 use crate::token::{Claims, Verified};
 
 /// The identity that a request runs as. Cheap to clone.
@@ -49,8 +51,8 @@ impl Principal {
         Self(Inner::Caller(claims))
     }
 
-    pub(crate) fn impersonated(recorded: Recorded) -> Self {
-        Self(Inner::Impersonated(Impersonation(recorded)))
+    pub(crate) fn impersonated(recorded: Recorded, live: Option<Live>) -> Self {
+        Self(Inner::Impersonated(Impersonation { recorded, live }))
     }
 
     pub(crate) fn anonymous() -> Self {
@@ -136,11 +138,14 @@ impl fmt::Debug for Principal {
 
 /// An impersonation that is going on: who acts, as whom, how far and why. Cheap to clone.
 #[derive(Clone)]
-pub struct Impersonation(Recorded);
+pub struct Impersonation {
+    recorded: Recorded,
+    live: Option<Live>,
+}
 
 impl Impersonation {
     fn permit(&self) -> &Permit {
-        self.0.permit()
+        self.recorded.permit()
     }
 
     /// Who really acts.
@@ -178,10 +183,43 @@ impl Impersonation {
         self.permit().ask().reason().map(|reason| reason.as_str())
     }
 
+    /// The grant under which it goes on; `None` without one.
+    #[must_use]
+    pub fn grant_id(&self) -> Option<&GrantId> {
+        self.permit().ask().grant()
+    }
+
+    /// The ticket that was named.
+    #[must_use]
+    pub fn ticket(&self) -> Option<&str> {
+        self.permit().ask().ticket().map(Ticket::as_str)
+    }
+
+    /// The scopes that were asked for by name; `None` when none were.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&Names> {
+        self.permit().ask().scopes()
+    }
+
+    /// Waits until the grant ends, or what was decided at its start does not hold any more; without a
+    /// grant, forever.
+    ///
+    /// For what the layer cannot cut by itself, such as an upgraded socket. It is told within one second;
+    /// it needs a tokio runtime with a timer.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        let live = self.live.clone();
+        async move {
+            match live {
+                Some(live) => live.ended().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// The event in the audit that was written before the handler.
     #[must_use]
     pub fn event_id(&self) -> EventId {
-        self.0.event_id()
+        self.recorded.event_id()
     }
 }
 

@@ -38,7 +38,7 @@ impl Hub {
 
 /// Who is told. The last one that leaves takes the entry along.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(crate) struct Listener {
     told: watch::Receiver<()>,
     hub: Hub,
     id: GrantId,
@@ -46,7 +46,7 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Waits until something becomes of the grant, or became of it since the last time.
-    pub(super) async fn told(&mut self) {
+    pub(crate) async fn told(&mut self) {
         if self.told.changed().await.is_err() {
             // The sender lives as long as somebody listens.
             std::future::pending::<()>().await;

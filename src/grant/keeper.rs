@@ -143,6 +143,8 @@ impl Grants {
                 .or_else(|| actor.text("azp"))
                 .map(Into::into),
             actor: (**actor).clone(),
+            voucher: actor.voucher().into(),
+            spoke_for_itself: actor.speaks_for_itself(),
             actor_was_found: beginning.actor_was_found,
             target: permit.principal().clone(),
             ask,
@@ -375,7 +377,7 @@ impl Grants {
     }
 
     /// Told whenever something becomes of the grant in this process.
-    pub(super) fn listen(&self, id: &GrantId) -> Listener {
+    pub(crate) fn listen(&self, id: &GrantId) -> Listener {
         self.0.hub.listen(id)
     }
 

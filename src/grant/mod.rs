@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod agreed;
 pub mod danger;
 mod error;
 mod hub;

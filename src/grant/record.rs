@@ -23,6 +23,8 @@ pub struct Start {
     pub(super) id: GrantId,
     /// With what was known of it then.
     pub(super) actor: Identity,
+    pub(super) voucher: Arc<str>,
+    pub(super) spoke_for_itself: bool,
     pub(super) actor_was_found: bool,
     pub(super) target: Identity,
     pub(super) ask: Ask,

@@ -1,4 +1,6 @@
 use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -31,6 +33,9 @@ pin_project! {
 
 struct Watched {
     session: Box<Session>,
+    /// Polled along from the second frame on: most bodies have one.
+    over: Option<Over>,
+    frames: u32,
     /// What is left of the announced length. Servers do not ask for a frame beyond it.
     remaining: Option<u64>,
 }
@@ -48,6 +53,8 @@ impl<B> ResponseBody<B> {
     pub(super) fn watched(body: B, session: Box<Session>, length: Option<u64>) -> Self {
         let watched = Some(Watched {
             session,
+            over: None,
+            frames: 0,
             remaining: length,
         });
         Self {
@@ -96,7 +103,15 @@ where
                 mut body,
                 watched: Some(watched),
             } => {
+                if watched.is_over(cx) {
+                    watched.session.fail();
+                    return Poll::Ready(Some(Err(GrantEnded(()).into())));
+                }
                 let polled = watched.session.run(|| body.as_mut().poll_frame(cx));
+                if polled.is_pending() && watched.over.is_none() && watched.begin(cx) {
+                    watched.session.fail();
+                    return Poll::Ready(Some(Err(GrantEnded(()).into())));
+                }
                 let polled = ready!(polled).map(|frame| frame.map_err(Into::into));
                 watched.saw(polled.as_ref(), body.is_end_stream());
                 Poll::Ready(polled)
@@ -121,7 +136,30 @@ where
     }
 }
 
+/// Waits until the grant behind a body is over.
+type Over = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl Watched {
+    /// Whether the grant is over, as far as anybody asked by now.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        self.frames = self.frames.saturating_add(1);
+        match &mut self.over {
+            Some(over) => poll_over(over, cx),
+            None => self.frames > 1 && self.begin(cx),
+        }
+    }
+
+    /// Begins to ask.
+    fn begin(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(live) = self.session.live().cloned() else {
+            return false;
+        };
+        let over = self
+            .over
+            .insert(Box::pin(async move { live.ended().await }));
+        poll_over(over, cx)
+    }
+
     fn saw<D: Buf>(&mut self, polled: Option<&Result<Frame<D>, BoxError>>, is_end_stream: bool) {
         match polled {
             Some(Err(_)) => self.session.fail(),
@@ -140,6 +178,24 @@ impl Watched {
         }
     }
 }
+
+/// Without a timer nobody can be asked: what cannot be watched does not go on.
+fn poll_over(over: &mut Over, cx: &mut Context<'_>) -> bool {
+    let polled = catch_unwind(AssertUnwindSafe(|| over.as_mut().poll(cx)));
+    polled.map_or(true, |polled| polled.is_ready())
+}
+
+/// The error of a body that was cut because the grant behind it is over.
+#[derive(Debug)]
+pub struct GrantEnded(());
+
+impl fmt::Display for GrantEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the grant behind this response ended")
+    }
+}
+
+impl std::error::Error for GrantEnded {}
 
 impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

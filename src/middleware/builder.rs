@@ -9,13 +9,14 @@ use http::{HeaderValue, Method};
 use crate::audit::{AuditSink, DenialLimit, Trail};
 use crate::directory::Directory;
 use crate::gate::{Gate, Tenants};
+use crate::grant::GrantSource;
 use crate::measure::{Measurement, Measures};
 use crate::middleware::config::{Config, Decision, Install, Preflight, Reads, WithoutCredential};
 use crate::middleware::{ConfigError, ImpersonationLayer};
 use crate::policy::Policy;
 use crate::principal::Principal;
 use crate::rejection::{Problem, RespondToRejection};
-use crate::resolve::{Asked, OwnHeaders, Resolve, Settlement, Targets};
+use crate::resolve::{Asked, GrantTokens, OwnHeaders, Resolve, Settlement, Targets};
 use crate::stamp::OuterSpans;
 use crate::time::Clock;
 use crate::token::{
@@ -33,6 +34,7 @@ pub struct Builder {
     policy: Option<Arc<dyn Policy>>,
     directory: Option<Arc<dyn Directory>>,
     audit: Option<Arc<dyn AuditSink>>,
+    grants: Option<GrantSource>,
     denials: DenialLimit,
     mapping: Option<(TypeId, Install)>,
     anonymous: Option<(TypeId, Install)>,
@@ -55,6 +57,7 @@ impl Builder {
             policy: None,
             directory: None,
             audit: None,
+            grants: None,
             denials: DenialLimit::default(),
             mapping: None,
             anonymous: None,
@@ -98,6 +101,14 @@ impl Builder {
     /// Where every impersonated request and every refused attempt is recorded.
     pub fn audit(mut self, sink: impl AuditSink + 'static) -> Self {
         self.audit = Some(Arc::new(sink));
+        self
+    }
+
+    /// Where to ask whether a grant is alive, for tokens and cookies behind which one stands: the
+    /// [`Grants`](crate::grant::Grants) that are kept here, or the service that keeps them. Without it such
+    /// a token is refused.
+    pub fn grants(mut self, grants: impl Into<GrantSource>) -> Self {
+        self.grants = Some(grants.into());
         self
     }
 
@@ -290,8 +301,15 @@ impl Builder {
             let has_directory = self.directory.is_some();
             check_facts(&*policy, &strategies, &authenticator, has_directory)?;
             sink.check().map_err(ConfigError::Audit)?;
-            let gate = Gate::new(policy, self.directory, tenants(&authenticator));
-            let trail = Trail::new(sink, Arc::clone(&clock), self.denials);
+            let mut gate = Gate::new(policy, self.directory, tenants(&authenticator));
+            let trail = Arc::new(Trail::new(sink, Arc::clone(&clock), self.denials));
+            if let Some(grants) = &self.grants {
+                check_grants(grants)?;
+                if let Some(kept) = grants.kept() {
+                    kept.bind(&trail, &clock);
+                }
+                gate = gate.with_grants(grants.clone());
+            }
             Some(Decision {
                 gate: Arc::new(gate),
                 trail,
@@ -311,7 +329,11 @@ impl Builder {
             problem = naming.ok_or(ConfigError::ResourceMetadata)?;
         }
         let respond = self.respond.unwrap_or_else(|| Arc::new(problem.clone()));
-        let settlement = Settlement::new(&strategies, self.max_reason);
+        let grant_tokens = match self.grants {
+            Some(_) => GrantTokens::Taken,
+            None => GrantTokens::Refused,
+        };
+        let settlement = Settlement::new(&strategies, grant_tokens, self.max_reason);
         Ok(ImpersonationLayer::new(Config {
             authenticator,
             clock,
@@ -334,6 +356,18 @@ impl Builder {
             measures: self.measures,
         }))
     }
+}
+
+fn check_grants(grants: &GrantSource) -> Result<(), ConfigError> {
+    grants
+        .check()
+        .map_err(|detail| ConfigError::Grants { detail })?;
+    let Some(kept) = grants.kept() else {
+        return Ok(());
+    };
+    let bounds = kept.check_limits();
+    bounds.map_err(|(setting, bounds)| ConfigError::OutOfBounds { setting, bounds })?;
+    kept.check_store().map_err(ConfigError::GrantStore)
 }
 
 fn is_safe(method: &Method) -> bool {

@@ -44,7 +44,7 @@ pub(super) struct Config {
 /// What there is only where somebody can impersonate.
 pub(super) struct Decision {
     pub(super) gate: Arc<Gate>,
-    pub(super) trail: Trail,
+    pub(super) trail: Arc<Trail>,
 }
 
 /// What becomes of a request without a credential.

@@ -2,6 +2,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::audit::AuditError;
+use crate::grant::StoreError;
 use crate::token::AuthenticatorError;
 
 /// A configuration that cannot work. Found by [`Builder::build`](super::Builder::build), never by a
@@ -25,6 +26,14 @@ pub enum ConfigError {
     NoAudit,
     /// The audit sink is not ready.
     Audit(AuditError),
+    /// The store of grants is not ready.
+    GrantStore(StoreError),
+    /// The service that keeps the grants cannot be asked like this.
+    #[non_exhaustive]
+    Grants {
+        /// What is wrong.
+        detail: String,
+    },
     /// A strategy lets the actor name anybody, and there is no directory to say who exists.
     NoDirectory,
     /// The policy needs a fact that nothing in the configuration gives, so it could only deny.
@@ -70,6 +79,8 @@ impl fmt::Display for ConfigError {
                 f.write_str("a policy is configured, but no strategy: call `resolve`")
             }
             Self::NoAudit => f.write_str("strategies are configured, but no audit: call `audit`"),
+            Self::GrantStore(_) => f.write_str("the store of grants is not ready"),
+            Self::Grants { detail } => write!(f, "grants: {detail}"),
             Self::Audit(_) => f.write_str("the audit sink is not ready"),
             Self::NoDirectory => {
                 f.write_str("a strategy lets the actor name anybody: call `directory`")
@@ -104,6 +115,7 @@ impl Error for ConfigError {
         match self {
             Self::Token(error) => Some(error),
             Self::Audit(error) => Some(error),
+            Self::GrantStore(error) => Some(error),
             _ => None,
         }
     }

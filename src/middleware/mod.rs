@@ -50,7 +50,7 @@ mod respond;
 mod service;
 mod session;
 
-pub use self::body::ResponseBody;
+pub use self::body::{GrantEnded, ResponseBody};
 pub use self::builder::Builder;
 pub use self::error::ConfigError;
 pub use self::future::ResponseFuture;

@@ -5,6 +5,7 @@ use tracing::Span;
 use tracing::span;
 
 use crate::audit::{Open, Outcome, Trail};
+use crate::gate::Live;
 use crate::policy::Permit;
 use crate::stamp::{self, Stamp};
 use crate::time::Timestamp;
@@ -16,11 +17,18 @@ use crate::time::Timestamp;
 pub(super) struct Session {
     span: Span,
     stamp: Stamp,
+    live: Option<Live>,
     pub(super) open: Open,
 }
 
 impl Session {
-    pub(super) fn begin(trail: &Trail, permit: Permit, span: Span, now: Timestamp) -> Box<Self> {
+    pub(super) fn begin(
+        trail: &Trail,
+        permit: Permit,
+        live: Option<Live>,
+        span: Span,
+        now: Timestamp,
+    ) -> Box<Self> {
         let actor = permit.actor().key();
         let target = permit.target().map(|target| target.key());
         let strategy = permit.ask().strategy();
@@ -29,6 +37,7 @@ impl Session {
         Box::new(Self {
             span,
             stamp,
+            live,
             open: trail.open(permit, now),
         })
     }
@@ -49,6 +58,11 @@ impl Session {
             self.fail();
             resume_unwind(panic)
         })
+    }
+
+    /// What can end it, where something can.
+    pub(super) fn live(&self) -> Option<&Live> {
+        self.live.as_ref()
     }
 
     pub(super) fn stamp(&self) -> &Stamp {

@@ -28,10 +28,11 @@ impl<'a> Attempt<'a> {
         self.actor.voucher()
     }
 
-    /// Whether the token is the actor's own, so that its claims speak of the actor.
+    /// Whether the token is the actor's own, so that its claims speak of the actor; or was, when the grant
+    /// started under which it goes on.
     #[must_use]
     pub fn has_own_token(&self) -> bool {
-        self.actor.is_own()
+        self.actor.speaks_for_itself()
     }
 
     /// The target; `None` before it was looked up. For a role: the actor itself, with that one group.
@@ -57,7 +58,7 @@ impl<'a> Attempt<'a> {
     pub fn roles(&self) -> Option<&'a Names> {
         match self.ask.wanted() {
             crate::terms::Wanted::Role(groups) => Some(groups),
-            crate::terms::Wanted::User { .. } => None,
+            crate::terms::Wanted::User { .. } | crate::terms::Wanted::OfGrant => None,
         }
     }
 

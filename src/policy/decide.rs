@@ -118,7 +118,7 @@ impl Eligible {
             Ok(limits) => {
                 let narrowed = match self.ask.wanted() {
                     Wanted::User { narrowed, .. } => narrowed.clone(),
-                    Wanted::Role(_) => None,
+                    Wanted::Role(_) | Wanted::OfGrant => None,
                 };
                 let principal = match narrowed.clone() {
                     Some(groups) => target.with_groups(groups),
@@ -193,7 +193,12 @@ impl Eligible {
             Some(false) => return Err(Denial::by("target_disabled")),
             None => return Err(Denial::by("unknown:target_enabled")),
         }
-        let shared = self.actor.tenant().is_some() && self.actor.tenant() == target.tenant();
+        let tenants = self.actor.tenant().zip(target.tenant());
+        let shared = match tenants {
+            Some((own, other)) => own == other,
+            // Whoever keeps the grant decided about it.
+            None => self.ask.is_kept_elsewhere(),
+        };
         if !shared && self.actor.affiliation() != Affiliation::Staff {
             return Err(Denial::by("tenant"));
         }

@@ -53,6 +53,8 @@ pub struct Denial {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Demand {
+    /// Come with another token: the grant behind this one is over, or not theirs. 401.
+    AnotherToken,
     /// Say why: 400.
     Reason,
     /// Sign in again, at most that long ago: 401 `insufficient_user_authentication` (RFC 9470).

@@ -3,9 +3,9 @@ use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::identity::{Identity, IdentityKey};
-use crate::resolve::values::person;
+use crate::resolve::values::{grant_id, person};
 use crate::resolve::{Nature, Requested, Resolution, Resolve, ResolveError, Targets};
-use crate::terms::{Ask, Strategy, TargetRef};
+use crate::terms::{Ask, Mode, Strategy, TargetRef};
 use crate::token::{Claims, Verified};
 
 /// The token's `act` claim says it (RFC 8693, section 4.1): `sub` is the target, `act.sub` the actor.
@@ -59,10 +59,32 @@ fn read(claims: &Verified<Claims>) -> Result<Option<Requested>, ResolveError> {
         .acting(actor)
         .ok_or_else(|| ResolveError::forbidden("untrusted_act"))?;
     let ask = Ask::user(TargetRef::from(target.key()), Strategy::Act);
+    let ask = match claims.get("grant_id") {
+        Some(id) => under_grant(ask, id, claims)?,
+        None => ask,
+    };
     Ok(Some(Requested::built_in(
         actor,
         ask.vouched_for(Identity::clone(target)),
     )))
+}
+
+/// What a token says that was issued under a grant: how far it goes must stand in it.
+fn under_grant(ask: Ask, id: &Value, claims: &Verified<Claims>) -> Result<Ask, ResolveError> {
+    let id = grant_id(id).ok_or_else(|| ResolveError::token("the grant_id is malformed"))?;
+    let mode: Mode = { claims.get("mode").and_then(Value::as_str) }
+        .and_then(|mode| mode.parse().ok())
+        .ok_or_else(|| ResolveError::token("the mode is missing or unknown"))?;
+    let ask = ask.under(id).with_mode(mode);
+    let scopes = claims
+        .identity()
+        .scopes()
+        .filter(|scopes| !scopes.is_empty());
+    match scopes {
+        Some(scopes) => Ok(ask.with_scopes(scopes.clone())),
+        None if mode == Mode::Scoped => Err(ResolveError::token("scoped, and no scope in it")),
+        None => Ok(ask),
+    }
 }
 
 /// Who really sends the request, as far as the token is believed: for the record of what is refused.

@@ -4,8 +4,7 @@ use http::request::Parts;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::resolve::settle::GRANT_WITHOUT_GRANTS;
-use crate::resolve::values::person;
+use crate::resolve::values::{grant_id, person};
 use crate::resolve::{Nature, Requested, Resolution, Resolve, ResolveError, Targets};
 use crate::terms::{Ask, Strategy, TargetRef};
 use crate::token::{Claims, Verified, strict_object};
@@ -51,15 +50,16 @@ impl Claim {
         };
         let malformed = || ResolveError::token("the impersonating claim is malformed");
         let value = self.parsed(value).ok_or_else(malformed)?;
-        if value.get("grant_id").is_some() {
-            return Err(ResolveError::token(GRANT_WITHOUT_GRANTS));
-        }
         let (issuer, subject) = person(&value).ok_or_else(malformed)?;
         let issuer = match issuer {
             Some(issuer) => claims.canonical(issuer),
             None => claims.identity().key().shared_issuer(),
         };
         let ask = Ask::user(TargetRef::subject(issuer, subject), Strategy::Claim);
+        let ask = match value.get("grant_id") {
+            Some(id) => ask.under(grant_id(id).ok_or_else(malformed)?),
+            None => ask,
+        };
         if !claims.trusts_claim(&self.name) {
             return Err(ResolveError::forbidden("untrusted_claim").asking(ask));
         }

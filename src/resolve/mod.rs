@@ -45,7 +45,7 @@ pub use self::error::{ResolveError, ResolveErrorKind};
 pub use self::header::{Header, header};
 pub(crate) use self::hygiene::OwnHeaders;
 pub use self::role::{Role, role};
-pub(crate) use self::settle::{Settlement, inspect, settle};
+pub(crate) use self::settle::{GrantTokens, Settlement, settle};
 pub use self::values::{GROUP, ISSUER, REASON};
 
 use http::HeaderName;

@@ -18,20 +18,11 @@ pub(super) const GRANT_WITHOUT_GRANTS: &str = "a token of a grant where no grant
 /// The claim that is never passed over, whatever is configured.
 const IMPERSONATING: &str = "impersonating";
 
-/// Refuses tokens that speak with two tongues, before any strategy is asked.
-pub(crate) fn inspect(claims: &Verified<Claims>) -> Result<(), ResolveError> {
-    let (act, impersonating) = (claims.get("act"), claims.get(IMPERSONATING));
-    if act.is_some() && impersonating.is_some() {
-        return Err(ResolveError::token("act and impersonating in one token"));
-    }
-    act.map_or(Ok(()), act::inspect)?;
-    let grant = |value: Option<&serde_json::Value>| {
-        value.is_some_and(|value| value.get("grant_id").is_some())
-    };
-    if claims.get("grant_id").is_some() || grant(act) || grant(impersonating) {
-        return Err(ResolveError::token(GRANT_WITHOUT_GRANTS));
-    }
-    Ok(())
+/// Whether somebody can be asked if a grant is alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GrantTokens {
+    Taken,
+    Refused,
 }
 
 /// Adds what the next strategy says to what was said before.
@@ -64,6 +55,8 @@ fn agree(found: Requested, next: Requested) -> Result<Requested, ResolveError> {
         return Err(contradiction());
     }
     match (first.ask.wanted(), second.ask.wanted()) {
+        // A cookie names no target: whatever speaks beside it contradicts it.
+        (Wanted::OfGrant, _) | (_, Wanted::OfGrant) => Err(contradiction()),
         (Wanted::Role(_), _) | (_, Wanted::Role(_)) => {
             Err(ResolveError::nested("a role beside another impersonation"))
         }
@@ -121,6 +114,7 @@ pub(crate) struct Settlement {
     /// The claims that strategies read.
     claims: Vec<Box<str>>,
     roles: Roles,
+    grants: GrantTokens,
     max_reason: usize,
 }
 
@@ -132,7 +126,11 @@ enum Roles {
 }
 
 impl Settlement {
-    pub(crate) fn new(strategies: &[Arc<dyn Resolve>], max_reason: usize) -> Self {
+    pub(crate) fn new(
+        strategies: &[Arc<dyn Resolve>],
+        grants: GrantTokens,
+        max_reason: usize,
+    ) -> Self {
         let headers = strategies
             .iter()
             .flat_map(|strategy| strategy.headers().iter().cloned());
@@ -144,8 +142,32 @@ impl Settlement {
                 .filter_map(|nature| nature.claim)
                 .map(Into::into)
                 .collect(),
+            grants,
             roles: if roles { Roles::Offered } else { Roles::None },
             max_reason,
+        }
+    }
+
+    /// Refuses tokens that speak with two tongues, before any strategy is asked.
+    pub(crate) fn inspect(&self, claims: &Verified<Claims>) -> Result<(), ResolveError> {
+        let (act, impersonating) = (claims.get("act"), claims.get(IMPERSONATING));
+        if act.is_some() && impersonating.is_some() {
+            return Err(ResolveError::token("act and impersonating in one token"));
+        }
+        act.map_or(Ok(()), act::inspect)?;
+        let under = |value: Option<&serde_json::Value>| {
+            value.is_some_and(|value| value.get("grant_id").is_some())
+        };
+        let own = claims.get("grant_id").is_some();
+        match self.grants {
+            GrantTokens::Refused if own || under(act) || under(impersonating) => {
+                Err(ResolveError::token(GRANT_WITHOUT_GRANTS))
+            }
+            // A grant stands behind a token that names both, and nowhere else.
+            GrantTokens::Taken if under(act) || (own && act.is_none()) => {
+                Err(ResolveError::token("a grant_id where none belongs"))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -3,6 +3,8 @@
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
+use crate::terms::GrantId;
+
 /// The header that names groups: some of the target's, or a role.
 pub const GROUP: HeaderName = HeaderName::from_static("impersonate-group");
 /// The header that says why.
@@ -24,6 +26,11 @@ pub(super) fn person(value: &Value) -> Option<(Option<&str>, &str)> {
         Some(issuer) => Some(issuer.as_str().filter(|iss| !iss.is_empty())?),
     };
     Some((issuer, subject))
+}
+
+/// The id of a grant, in its one spelling.
+pub(super) fn grant_id(value: &Value) -> Option<GrantId> {
+    value.as_str()?.parse().ok()
 }
 
 fn is_subject(text: &str) -> bool {

@@ -16,6 +16,7 @@ pub struct Ask {
     ttl: Option<Duration>,
     grant: Option<GrantId>,
     asked_at: Option<Timestamp>,
+    kept_elsewhere: bool,
     vouched: Option<Identity>,
 }
 
@@ -33,6 +34,8 @@ pub enum Wanted {
     },
     /// Itself, with these groups in place of its own.
     Role(Names),
+    /// The target of a grant, whoever that is.
+    OfGrant,
 }
 
 impl Ask {
@@ -46,6 +49,12 @@ impl Ask {
             },
             strategy,
         )
+    }
+
+    /// Asks for what a grant allows, whoever its target is.
+    #[must_use]
+    pub fn of_grant(grant: GrantId, strategy: Strategy) -> Self {
+        Self::new(Wanted::OfGrant, strategy).under(grant)
     }
 
     /// Asks to have these groups in place of the actor's own.
@@ -65,6 +74,7 @@ impl Ask {
             ttl: None,
             grant: None,
             asked_at: None,
+            kept_elsewhere: false,
             vouched: None,
         }
     }
@@ -121,10 +131,31 @@ impl Ask {
     }
 
     /// Says that it was asked for then, and goes on since.
-    #[allow(dead_code, reason = "the gate says it of grants")]
     pub(crate) fn since(mut self, asked_at: Timestamp) -> Self {
         self.asked_at = Some(asked_at);
         self
+    }
+
+    /// Says whom the grant is for.
+    pub(crate) fn aimed_at(mut self, target: TargetRef) -> Self {
+        if self.wanted == Wanted::OfGrant {
+            self.wanted = Wanted::User {
+                target,
+                narrowed: None,
+            };
+        }
+        self
+    }
+
+    /// Says that another service keeps the grant, which said that it is alive.
+    pub(crate) fn kept_elsewhere(mut self) -> Self {
+        self.kept_elsewhere = true;
+        self
+    }
+
+    /// Whether another service keeps the grant, and said that it is alive.
+    pub(crate) fn is_kept_elsewhere(&self) -> bool {
+        self.kept_elsewhere
     }
 
     /// Says by which strategy it was said.
@@ -151,15 +182,16 @@ impl Ask {
         match &self.wanted {
             Wanted::User { narrowed, .. } => narrowed.as_ref(),
             Wanted::Role(groups) => Some(groups),
+            Wanted::OfGrant => None,
         }
     }
 
-    /// The target that is asked for; `None` for a role.
+    /// The target that is asked for; `None` for a role, and for that of a grant before it was found.
     #[must_use]
     pub fn target(&self) -> Option<&TargetRef> {
         match &self.wanted {
             Wanted::User { target, .. } => Some(target),
-            Wanted::Role(_) => None,
+            Wanted::Role(_) | Wanted::OfGrant => None,
         }
     }
 

@@ -28,6 +28,8 @@ pub(super) struct Evidence {
 pub(super) enum Origin {
     Own,
     NamedByAct,
+    /// Named by a token that goes on with what its own token began.
+    Resumed,
 }
 
 impl<T> Verified<T> {
@@ -55,6 +57,13 @@ impl Verified<Identity> {
         self.evidence.origin == Origin::Own
     }
 
+    /// Whether what is known of this identity comes from a token of its own, now or when the grant
+    /// started under which somebody else's token names it.
+    #[must_use]
+    pub fn speaks_for_itself(&self) -> bool {
+        matches!(self.evidence.origin, Origin::Own | Origin::Resumed)
+    }
+
     /// When the token expires, without leeway.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
@@ -64,6 +73,25 @@ impl Verified<Identity> {
     /// Adds what a directory knows and the token does not say.
     pub(crate) fn completed_by(mut self, found: &Identity) -> Self {
         self.value = self.value.completed_by(found);
+        self
+    }
+
+    /// Goes on with what was known when the grant started under which a token names this identity: what
+    /// is known now stays.
+    pub(crate) fn resumed(
+        mut self,
+        start: &Identity,
+        voucher: &Arc<str>,
+        spoke_for_itself: bool,
+    ) -> Self {
+        if self.is_own() {
+            return self;
+        }
+        self.value = self.value.resumed_from(start);
+        self.evidence.voucher = Arc::clone(voucher);
+        if spoke_for_itself {
+            self.evidence.origin = Origin::Resumed;
+        }
         self
     }
 

@@ -8,7 +8,7 @@ use tracing::Span;
 
 use crate::answer::Answer;
 use crate::audit::{AuditError, Recorded};
-use crate::gate::Refusal;
+use crate::gate::{Live, Refusal};
 use crate::measure::{Measurement, RuleKind};
 use crate::middleware::config::{Config, Decision, Preflight, WithoutCredential};
 use crate::middleware::pipeline::fault::DeniedBy;
@@ -19,7 +19,7 @@ use crate::policy::{Demand, Denial, Permit, Refused};
 use crate::principal::Principal;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::resolve::{
-    Asked, Requested, Resolution, Resolve, ResolveError, ResolveErrorKind, inspect, sender, settle,
+    Asked, Requested, Resolution, Resolve, ResolveError, ResolveErrorKind, sender, settle,
 };
 use crate::stamp;
 use crate::terms::Mode;
@@ -59,8 +59,8 @@ impl Pipeline {
             }
             _ => Rejection::because(RejectionKind::InvalidToken, error),
         })?;
-        let sound =
-            inspect(&claims).and_then(|()| config.settlement.own_headers().check(&parts.headers));
+        let sound = { config.settlement.inspect(&claims) }
+            .and_then(|()| config.settlement.own_headers().check(&parts.headers));
         match sound {
             Ok(()) => self.ask_from(0, config, parts, claims, None),
             Err(error) => self.fail(config, parts, &claims, error),
@@ -173,6 +173,7 @@ impl Pipeline {
         let permit = match admitted {
             Ok(permit) => permit,
             Err(Refusal::Unavailable(error)) => return Err(Verdict::unavailable(error)),
+            Err(Refusal::GrantsUnavailable(error)) => return Err(Verdict::unavailable(error)),
             Err(Refusal::Denied(refused)) => {
                 let kind = kind_of(&refused.denial);
                 return Ok(self.deny(config, parts, &span, &refused, kind));
@@ -186,10 +187,11 @@ impl Pipeline {
         if let Some((rule, kind)) = beyond {
             return Ok(self.deny(config, parts, &span, &permit.refuse(rule), kind));
         }
-        let Some(Decision { trail, .. }) = &config.decision else {
+        let Some(Decision { gate, trail }) = &config.decision else {
             return Err(RejectionKind::Forbidden.into());
         };
-        let session = Session::begin(trail, permit, span, self.now);
+        let live = Live::of(gate, &config.clock, &permit);
+        let session = Session::begin(trail, permit, live, span, self.now);
         let answer = {
             let _entered = session.enter();
             session.open.write(parts)
@@ -240,7 +242,7 @@ pub(super) fn recorded(
     match written {
         Ok(recorded) => {
             config.outer.record(session.stamp());
-            let principal = Some(Principal::impersonated(recorded));
+            let principal = Some(Principal::impersonated(recorded, session.live().cloned()));
             Err(Verdict::Pass(Passage {
                 principal,
                 session: Some(session),
@@ -275,6 +277,7 @@ fn without_credential(config: &Config, parts: &Parts) -> Verdict {
 fn kind_of(denial: &Denial) -> RejectionKind {
     match denial.demand {
         None => RejectionKind::Forbidden,
+        Some(Demand::AnotherToken) => RejectionKind::InvalidToken,
         Some(Demand::Reason) => RejectionKind::ReasonRequired,
         Some(Demand::FreshLogin { max_age }) => RejectionKind::StaleLogin { max_age },
         Some(Demand::AnotherTarget) => RejectionKind::OneSelf,

@@ -32,6 +32,7 @@ struct Row {
     outcome: &'static str,
     actor: (String, String),
     target: Option<(String, String)>,
+    grant: Option<String>,
     rule: Option<String>,
     json: String,
 }
@@ -76,6 +77,7 @@ impl Connections {
                 .bind(&row.actor.1)
                 .bind(target_sub)
                 .bind(target_iss)
+                .bind(&row.grant)
                 .bind(&row.rule)
                 .bind(&row.json)
                 .execute(&mut *all)
@@ -126,6 +128,7 @@ impl Row {
             outcome: event.outcome.as_str(),
             actor: key(event.actor),
             target: event.target.map(key),
+            grant: event.grant.map(|id| id.to_string()),
             rule: event.rule.map(str::to_owned),
             json: String::from_utf8(json).map_err(AuditError::new)?,
         })
@@ -136,5 +139,6 @@ impl Row {
 const BATCH: usize = 64;
 
 const INSERT: &str = "INSERT INTO ti_audit_event \
-    (id, time_ms, name, outcome, actor_sub, actor_iss, target_sub, target_iss, rule, event) \
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    (id, time_ms, name, outcome, actor_sub, actor_iss, target_sub, target_iss, grant_id, rule, \
+    event) \
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

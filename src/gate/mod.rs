@@ -8,6 +8,10 @@
 //! The directory, where there is one, is asked for the actor, which must not be disabled, and for
 //! the target, also where the target's own token is at hand; it must say that the target is enabled.
 //!
+//! Under a grant the question is whether what was decided at its start still holds: the grant must be
+//! alive and theirs, and the same policy is asked again with what the directory knows now. Whatever has
+//! changed ends the grant.
+//!
 //! A [`Permit`] is not yet the right to do anything: it becomes one when the audit took it.
 //!
 //! ```
@@ -23,12 +27,20 @@
 //!
 //! [`Permit`]: crate::policy::Permit
 
+mod granted;
+mod live;
+
+pub use self::live::Live;
+
+use self::granted::Use;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::answer::Answer;
 use crate::directory::{Directory, LookupError, LookupErrorKind};
+use crate::grant::{GrantSource, StoreError};
 use crate::identity::{Affiliation, Identity};
 use crate::policy::{Eligible, Permit, Policy, Refused, screen};
 use crate::terms::{Ask, Strategy, TargetRef, Who};
@@ -40,6 +52,7 @@ pub struct Gate {
     policy: Arc<dyn Policy>,
     directory: Option<Arc<dyn Directory>>,
     tenants: Tenants,
+    grants: Option<GrantSource>,
 }
 
 /// The configured issuers, each with the tenant of its people where that is the same for all.
@@ -53,6 +66,8 @@ pub enum Refusal {
     Denied(Box<Refused>),
     /// The directory could not be asked, or gave somebody else than it was asked for.
     Unavailable(LookupError),
+    /// Nobody could say whether the grant is alive.
+    GrantsUnavailable(StoreError),
 }
 
 impl From<Box<Refused>> for Refusal {
@@ -77,7 +92,15 @@ impl Gate {
             policy,
             directory,
             tenants,
+            grants: None,
         }
+    }
+
+    /// Where it asks whether grants are alive.
+    #[must_use]
+    pub fn with_grants(mut self, grants: GrantSource) -> Self {
+        self.grants = Some(grants);
+        self
     }
 
     /// Whether people of this issuer can be targets.
@@ -95,6 +118,9 @@ impl Gate {
         ask: Ask,
         now: Timestamp,
     ) -> Answer<Admission> {
+        if let Some(id) = ask.grant().copied() {
+            return self.admit_granted(actor, ask, id, (now, Use::Request));
+        }
         let eligible = match screen(&*self.policy, actor, ask, now) {
             Ok(eligible) => eligible,
             Err(refused) => return Answer::now(Err(refused.into())),
