@@ -8,6 +8,7 @@
 
 pub mod answer;
 pub mod audit;
+pub mod browser;
 pub mod directory;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]

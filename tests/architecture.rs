@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["answer", "secret", "time", "visible"],
     &["identity"],
     &["terms"],
-    &["measure"],
+    &["browser", "measure"],
     &["token", "directory", "stamp"],
     &["policy", "resolve"],
     &["audit"],

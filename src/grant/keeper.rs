@@ -9,11 +9,11 @@ use crate::audit::{EndInfo, Recorded, Trail};
 use crate::grant::hub::{Hub, Listener};
 use crate::grant::pending::Pending;
 use crate::grant::{
-    ActorSession, End, Ended, Filter, Grant, GrantLimits, GrantSecret, GrantStore, Others, Page,
-    Standing, Start, StartLimit, Started, State, StoreError,
+    ActorSession, End, Ended, Filter, Grant, GrantLimits, GrantStore, Others, Page, Standing,
+    Start, StartLimit, Started, State, StoreError,
 };
 use crate::identity::{IdentityKey, Kind};
-use crate::terms::{EndReason, GrantId};
+use crate::terms::{EndReason, GrantId, GrantSecret};
 use crate::time::{Clock, Timestamp};
 
 /// The grants of a service: whoever may act as whom, until when.

@@ -16,7 +16,7 @@ use crate::middleware::{ConfigError, ImpersonationLayer};
 use crate::policy::Policy;
 use crate::principal::Principal;
 use crate::rejection::{Problem, RespondToRejection};
-use crate::resolve::{Asked, GrantTokens, OwnHeaders, Resolve, Settlement, Targets};
+use crate::resolve::{Asked, GrantTokens, Resolve, Settlement, Targets};
 use crate::stamp::OuterSpans;
 use crate::time::Clock;
 use crate::token::{
@@ -301,6 +301,15 @@ impl Builder {
             let has_directory = self.directory.is_some();
             check_facts(&*policy, &strategies, &authenticator, has_directory)?;
             sink.check().map_err(ConfigError::Audit)?;
+            let by_cookie = |strategy: &Arc<dyn Resolve>| strategy.nature().cookie.is_some();
+            let kept = self
+                .grants
+                .as_ref()
+                .is_some_and(|grants| grants.kept().is_some());
+            if !kept && strategies.iter().any(by_cookie) {
+                let detail = "a cookie names a grant, and no grants are kept here".to_owned();
+                return Err(ConfigError::Grants { detail });
+            }
             let mut gate = Gate::new(policy, self.directory, tenants(&authenticator));
             let trail = Arc::new(Trail::new(sink, Arc::clone(&clock), self.denials));
             if let Some(grants) = &self.grants {
@@ -338,7 +347,7 @@ impl Builder {
             authenticator,
             clock,
             extract: self.extract,
-            vary: vary(settlement.own_headers()),
+            vary: vary(&settlement),
             strategies,
             settlement,
             decision,
@@ -458,11 +467,14 @@ fn tenants(authenticator: &Authenticator) -> Tenants {
         .collect()
 }
 
-fn vary(own: &OwnHeaders) -> Option<HeaderValue> {
-    if own.read().is_empty() {
+fn vary(settlement: &Settlement) -> Option<HeaderValue> {
+    let read = settlement.own_headers().read();
+    let cookie = (!settlement.cookies().is_empty()).then_some("cookie");
+    if read.is_empty() && cookie.is_none() {
         return None;
     }
-    let names = std::iter::once("authorization").chain(own.read().iter().map(|name| name.as_str()));
+    let own = read.iter().map(|name| name.as_str());
+    let names = std::iter::once("authorization").chain(own).chain(cookie);
     HeaderValue::from_str(&names.collect::<Vec<_>>().join(", ")).ok()
 }
 

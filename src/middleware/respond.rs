@@ -4,12 +4,13 @@ use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Body;
 use tracing::{Level, event};
 
+use crate::browser;
 use crate::middleware::body::ResponseBody;
 use crate::middleware::config::Config;
 use crate::middleware::session::{Rest, Session};
@@ -24,6 +25,14 @@ pub(super) fn reject(config: &Config, rejection: Rejection, parts: &Parts) -> Re
     let mut response = catch_unwind(AssertUnwindSafe(respond))
         .unwrap_or_else(|_| config.problem.respond(&rejection, parts));
     add_vary(config, response.headers_mut());
+    if rejection.kind() == RejectionKind::GrantEnded {
+        // The next request is the actor's own again.
+        let cleared =
+            { config.settlement.cookies().iter() }.filter_map(|name| browser::clear(name));
+        for header in cleared {
+            response.headers_mut().append(SET_COOKIE, header);
+        }
+    }
     response.extensions_mut().insert(rejection);
     response
 }

@@ -33,6 +33,10 @@ pub enum RejectionKind {
     ReadOnly,
     /// An upgrade while impersonating: 403 `insufficient_scope`.
     Upgrade,
+    /// The grant behind the cookie is over, or another's: 403.
+    GrantEnded,
+    /// A cookie, and a request that a page of another site may have made: 403.
+    CrossSite,
     /// The issuer's keys cannot be had: 503.
     KeysUnavailable,
     /// Policy, directory or audit failed or were too slow: 503.
@@ -50,7 +54,11 @@ impl RejectionKind {
             | Self::OtherScheme
             | Self::InvalidToken
             | Self::StaleLogin { .. } => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::ReadOnly | Self::Upgrade => StatusCode::FORBIDDEN,
+            Self::Forbidden
+            | Self::ReadOnly
+            | Self::Upgrade
+            | Self::GrantEnded
+            | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::MalformedCredential
             | Self::MalformedImpersonation
             | Self::ReasonRequired
@@ -75,6 +83,8 @@ impl RejectionKind {
             Self::MissingCredential
             | Self::OtherScheme
             | Self::Nested
+            | Self::GrantEnded
+            | Self::CrossSite
             | Self::KeysUnavailable
             | Self::Unavailable
             | Self::LayerAppliedTwice => None,
@@ -96,6 +106,8 @@ impl RejectionKind {
             Self::Nested => "an impersonation is going on already",
             Self::ReadOnly => "this impersonation may only read",
             Self::Upgrade => "connections cannot be upgraded while impersonating",
+            Self::GrantEnded => "the impersonation is over",
+            Self::CrossSite => "the request was not made by a page of this application",
             Self::KeysUnavailable | Self::Unavailable => "the service is temporarily unavailable",
             Self::LayerAppliedTwice => "the service is not configured correctly",
         }
@@ -117,6 +129,8 @@ impl RejectionKind {
             Self::Nested => "nested",
             Self::ReadOnly => "read_only",
             Self::Upgrade => "upgrade",
+            Self::GrantEnded => "grant_ended",
+            Self::CrossSite => "cross_site",
             Self::KeysUnavailable => "keys_unavailable",
             Self::Unavailable => "unavailable",
             Self::LayerAppliedTwice => "layer_applied_twice",

@@ -51,6 +51,7 @@ mod authenticator;
 mod cache;
 mod claims;
 mod compact;
+mod cookie;
 mod crypto;
 #[cfg(feature = "chain")]
 mod ed25519;
@@ -78,6 +79,7 @@ pub use self::authenticator::{
 };
 pub use self::cache::CacheLimits;
 pub use self::claims::Claims;
+pub use self::cookie::{CookieError, CookieToken};
 #[cfg(feature = "chain")]
 pub(crate) use self::ed25519::Ed25519;
 pub use self::error::{TokenError, TokenErrorKind};

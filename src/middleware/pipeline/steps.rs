@@ -15,14 +15,14 @@ use crate::middleware::pipeline::fault::DeniedBy;
 use crate::middleware::pipeline::verdict::{Passage, Verdict};
 use crate::middleware::pipeline::{Next, Pipeline, Stage};
 use crate::middleware::session::Session;
-use crate::policy::{Demand, Denial, Permit, Refused};
+use crate::policy::{Demand, Permit, Refused};
 use crate::principal::Principal;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::resolve::{
     Asked, Requested, Resolution, Resolve, ResolveError, ResolveErrorKind, sender, settle,
 };
 use crate::stamp;
-use crate::terms::Mode;
+use crate::terms::{Mode, Strategy};
 use crate::token::{Claims, Extraction, TokenError, TokenErrorKind, Verified};
 
 impl Pipeline {
@@ -41,6 +41,7 @@ impl Pipeline {
                 Ok(Stage::Verifying(answer))
             }
             Extraction::Malformed => Err(RejectionKind::MalformedCredential.into()),
+            Extraction::CrossSite => Err(RejectionKind::CrossSite.into()),
             Extraction::OtherScheme => Err(RejectionKind::OtherScheme.into()),
             Extraction::Absent => Err(without_credential(config, parts)),
         }
@@ -139,6 +140,7 @@ impl Pipeline {
         let kind = match error.kind() {
             ResolveErrorKind::Token => RejectionKind::InvalidToken,
             ResolveErrorKind::Request => RejectionKind::MalformedImpersonation,
+            ResolveErrorKind::CrossSite => RejectionKind::CrossSite,
             ResolveErrorKind::Nested => RejectionKind::Nested,
             ResolveErrorKind::Forbidden => RejectionKind::Forbidden,
             ResolveErrorKind::Unavailable => return Err(Verdict::unavailable(error)),
@@ -175,7 +177,7 @@ impl Pipeline {
             Err(Refusal::Unavailable(error)) => return Err(Verdict::unavailable(error)),
             Err(Refusal::GrantsUnavailable(error)) => return Err(Verdict::unavailable(error)),
             Err(Refusal::Denied(refused)) => {
-                let kind = kind_of(&refused.denial);
+                let kind = kind_of(&refused);
                 return Ok(self.deny(config, parts, &span, &refused, kind));
             }
         };
@@ -257,7 +259,7 @@ pub(super) fn recorded(
 }
 
 fn without_credential(config: &Config, parts: &Parts) -> Verdict {
-    if config.settlement.own_headers().any(&parts.headers) {
+    if config.settlement.is_asked_for(&parts.headers) {
         return RejectionKind::MissingCredential.into();
     }
     match config.without_credential {
@@ -274,9 +276,11 @@ fn without_credential(config: &Config, parts: &Parts) -> Verdict {
     }
 }
 
-fn kind_of(denial: &Denial) -> RejectionKind {
-    match denial.demand {
+fn kind_of(refused: &Refused) -> RejectionKind {
+    let by_cookie = { refused.ask.as_ref() }.is_some_and(|ask| ask.strategy() == Strategy::Cookie);
+    match refused.denial.demand {
         None => RejectionKind::Forbidden,
+        Some(Demand::AnotherToken) if by_cookie => RejectionKind::GrantEnded,
         Some(Demand::AnotherToken) => RejectionKind::InvalidToken,
         Some(Demand::Reason) => RejectionKind::ReasonRequired,
         Some(Demand::FreshLogin { max_age }) => RejectionKind::StaleLogin { max_age },

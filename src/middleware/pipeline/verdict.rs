@@ -80,7 +80,7 @@ impl Passage {
         config: &Config,
         parts: &mut Parts,
     ) -> Result<Option<Box<Session>>, Rejection> {
-        config.settlement.own_headers().strip(&mut parts.headers);
+        config.settlement.strip(&mut parts.headers);
         let Self {
             principal,
             mut session,
@@ -88,7 +88,7 @@ impl Passage {
         let Some(principal) = principal else {
             return Ok(session);
         };
-        hide_credential(&principal, &mut parts.headers);
+        hide_credential(config, &principal, &mut parts.headers);
         let install = match &config.without_credential {
             WithoutCredential::Anonymous(install) if principal.is_anonymous() => Some(install),
             _ => config.install.as_ref(),
@@ -109,12 +109,13 @@ impl Passage {
 }
 
 /// A token that speaks as the actor must not act further on as the actor. One with `act` says both.
-fn hide_credential(principal: &Principal, headers: &mut HeaderMap) {
+fn hide_credential(config: &Config, principal: &Principal, headers: &mut HeaderMap) {
     let speaks_as_actor = principal
         .impersonation()
         .is_some_and(Impersonation::has_actors_token);
     if speaks_as_actor {
         headers.remove(AUTHORIZATION);
+        config.extract.hide(headers);
     } else if let Some(value) = headers.get_mut(AUTHORIZATION) {
         value.set_sensitive(true);
     }
