@@ -41,6 +41,7 @@
 
 mod body;
 mod builder;
+mod checks;
 mod config;
 mod error;
 mod future;
