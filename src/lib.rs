@@ -13,6 +13,7 @@ pub mod directory;
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub mod extract;
 pub mod gate;
+pub mod guard;
 pub mod identity;
 pub mod manual;
 pub mod measure;

@@ -13,10 +13,10 @@ const FLOORS: &[&[&str]] = &[
     &["measure"],
     &["token", "directory", "stamp"],
     &["policy", "resolve"],
-    &["audit"],
-    &["gate", "principal", "rejection"],
+    &["audit", "rejection"],
+    &["gate", "principal"],
     &["middleware"],
-    &["extract", "otel"],
+    &["extract", "guard", "otel"],
     &["testing"],
     &["manual"],
 ];

@@ -46,9 +46,11 @@ mod error;
 mod future;
 mod layer;
 mod pipeline;
+mod reads;
 mod respond;
 mod service;
 mod session;
+mod upgrades;
 
 pub use self::body::ResponseBody;
 pub use self::builder::Builder;
@@ -56,6 +58,7 @@ pub use self::error::ConfigError;
 pub use self::future::ResponseFuture;
 pub use self::layer::ImpersonationLayer;
 pub use self::service::ImpersonationService;
+pub use self::upgrades::Upgrades;
 
 /// Any error that can cross threads.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
