@@ -346,7 +346,7 @@ impl Impersonation {
     /// Refuses, records and answers.
     pub(crate) async fn decline(&self, kind: RejectionKind, request: &Parts) -> Declined {
         let going = &*self.0;
-        going.warden.decline(kind, &going.recorded, request).await
+        going.warden.decline(kind, going, request).await
     }
 
     /// How the request said so.

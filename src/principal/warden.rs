@@ -10,9 +10,9 @@ use http::request::Parts;
 use http::{HeaderName, Request};
 
 use crate::answer::Answer;
-use crate::audit::{AuditError, Recorded, Trail};
+use crate::audit::{AuditError, Trail};
 use crate::measure::{Measurement, Measures, RuleKind};
-use crate::principal::SideEffects;
+use crate::principal::{Going, SideEffects};
 use crate::rejection::{Declined, DeniedBy, Fault, Rejection, RejectionKind, Responder};
 
 /// What the layer leaves with the requests that impersonate: how to refuse what they try later on,
@@ -29,18 +29,19 @@ pub(crate) struct Warden {
 type Written = Result<(), AuditError>;
 
 impl Warden {
-    /// Records the refusal, by the kind's name as the rule, and answers.
+    /// Records the refusal, by the kind's name as the rule and of the request as the layer got it, and
+    /// answers what the request has become since.
     pub(super) async fn decline(
         &self,
         kind: RejectionKind,
-        recorded: &Recorded,
+        going: &Going,
         request: &Parts,
     ) -> Declined {
         let rule = kind.as_str();
         self.measures.tell(|| Measurement::Denial {
             rule: RuleKind::of(rule),
         });
-        let rejection = match self.record(recorded, rule, request).await {
+        let rejection = match self.record(going, rule).await {
             Ok(()) => Rejection::because(kind, DeniedBy(rule.to_owned())),
             Err(rejection) => {
                 self.measures.tell(|| Measurement::AuditFailure);
@@ -51,13 +52,8 @@ impl Warden {
         Declined::new(rejection, response)
     }
 
-    async fn record(
-        &self,
-        recorded: &Recorded,
-        rule: &'static str,
-        request: &Parts,
-    ) -> Result<(), Rejection> {
-        let ask = || self.trail.refused(recorded, rule, request);
+    async fn record(&self, going: &Going, rule: &'static str) -> Result<(), Rejection> {
+        let ask = || self.trail.refused(&going.recorded, rule, &going.request);
         let written = match catch_unwind(AssertUnwindSafe(ask)).map(Answer::try_now) {
             Ok(Ok(written)) => Ok(written),
             Ok(Err(later)) => self.wait(later).await,
