@@ -6,7 +6,9 @@ use crate::middleware::upgrades::asks_for_upgrade;
 
 /// Which requests only read.
 #[derive(Clone, Default)]
-pub(super) struct Reads(Option<Arc<dyn Fn(&Parts) -> bool + Send + Sync>>);
+pub(super) struct Reads(Option<Arc<Closure>>);
+
+type Closure = dyn Fn(&Parts) -> bool + Send + Sync;
 
 impl Reads {
     /// What reads by its method, and what the closure says.
