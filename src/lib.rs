@@ -15,6 +15,7 @@ pub mod directory;
 pub mod extract;
 pub mod gate;
 pub mod grant;
+pub mod guard;
 pub mod identity;
 pub mod manual;
 pub mod measure;

@@ -42,7 +42,7 @@ struct Watched {
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn plain(body: B) -> Self {
+    pub(crate) fn plain(body: B) -> Self {
         Self {
             content: Content::Handler {
                 body,
@@ -63,7 +63,7 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    pub(super) fn own(bytes: Bytes) -> Self {
+    pub(crate) fn own(bytes: Bytes) -> Self {
         Self {
             content: Content::Own {
                 bytes: Some(bytes).filter(|bytes| !bytes.is_empty()),

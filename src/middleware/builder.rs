@@ -3,7 +3,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
 use http::request::Parts;
 
 use crate::audit::{AuditSink, DenialLimit, Trail};
@@ -12,11 +11,12 @@ use crate::gate::Gate;
 use crate::grant::GrantSource;
 use crate::measure::{Measurement, Measures};
 use crate::middleware::checks::{check_facts, check_grants, tenants, vary, within};
-use crate::middleware::config::{Config, Decision, Install, Preflight, Reads, WithoutCredential};
-use crate::middleware::{ConfigError, ImpersonationLayer};
+use crate::middleware::config::{Config, Decision, Install, Preflight, WithoutCredential};
+use crate::middleware::reads::Reads;
+use crate::middleware::{ConfigError, ImpersonationLayer, Upgrades};
 use crate::policy::Policy;
-use crate::principal::Principal;
-use crate::rejection::{Problem, RespondToRejection};
+use crate::principal::{Effect, Principal, SideEffects, Warden};
+use crate::rejection::{Problem, RespondToRejection, Responder};
 use crate::resolve::{Asked, GrantTokens, Resolve, Settlement};
 use crate::stamp::OuterSpans;
 use crate::time::Clock;
@@ -45,6 +45,8 @@ pub struct Builder {
     resource_metadata: Option<String>,
     preflight: Preflight,
     reads: Reads,
+    upgrades: Upgrades,
+    effects: SideEffects,
     max_reason: usize,
     deadline: Duration,
     measures: Measures,
@@ -67,7 +69,9 @@ impl Builder {
             realm: "api".to_owned(),
             resource_metadata: None,
             preflight: Preflight::Authenticated,
-            reads: Arc::new(|parts| is_safe(&parts.method)),
+            reads: Reads::default(),
+            upgrades: Upgrades::default(),
+            effects: SideEffects::NONE,
             max_reason: 500,
             deadline: Duration::from_secs(1),
             measures: Measures::default(),
@@ -189,9 +193,26 @@ impl Builder {
     /// Which requests only read, for impersonations that may do no more.
     ///
     /// By default those with a safe method (RFC 9110, section 9.2.1), which gRPC and GraphQL do not
-    /// use. What a request reads is the application's word: a write that passes here passes.
+    /// use; one that asks for an upgrade does not only read. What a request reads is the application's
+    /// word: a write that passes here passes. Not asked about a request that names another method than
+    /// it has (`x-http-method-override`, `x-http-method`, `x-method-override`, `_method` in the query)
+    /// unless that one is safe, too: it writes.
     pub fn reads(mut self, reads: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
-        self.reads = Arc::new(move |parts| is_safe(&parts.method) || reads(parts));
+        self.reads = Reads::or(reads);
+        self
+    }
+
+    /// What becomes of upgrades and CONNECT while somebody impersonates; refused by default.
+    pub fn upgrades(mut self, upgrades: Upgrades) -> Self {
+        self.upgrades = upgrades;
+        self
+    }
+
+    /// Which side effects the application goes on to have while somebody impersonates; none by
+    /// default. The layer has none of them itself: it is told by
+    /// [`Principal::side_effects`](crate::Principal::side_effects).
+    pub fn allow_effects(mut self, effects: impl IntoIterator<Item = Effect>) -> Self {
+        self.effects = effects.into_iter().collect();
         self
     }
 
@@ -283,6 +304,13 @@ impl Builder {
             "between 1 s and 1 h",
         )?;
 
+        let mut problem = Problem::in_realm(&self.realm).ok_or(ConfigError::Realm)?;
+        if let Some(url) = &self.resource_metadata {
+            let naming = problem.with_resource_metadata(url);
+            problem = naming.ok_or(ConfigError::ResourceMetadata)?;
+        }
+        let responder = Responder::new(self.respond, problem);
+
         let authenticator = self.tokens.measures(self.measures.clone()).build()?;
         let clock = Arc::clone(authenticator.clock());
         for strategy in &strategies {
@@ -303,10 +331,7 @@ impl Builder {
             check_facts(&*policy, &strategies, &authenticator, has_directory)?;
             sink.check().map_err(ConfigError::Audit)?;
             let by_cookie = |strategy: &Arc<dyn Resolve>| strategy.nature().cookie.is_some();
-            let kept = self
-                .grants
-                .as_ref()
-                .is_some_and(|grants| grants.kept().is_some());
+            let kept = { self.grants.as_ref() }.is_some_and(|grants| grants.kept().is_some());
             if !kept && strategies.iter().any(by_cookie) {
                 let detail = "a cookie names a grant, and no grants are kept here".to_owned();
                 return Err(ConfigError::Grants { detail });
@@ -320,9 +345,17 @@ impl Builder {
                 }
                 gate = gate.with_grants(grants.clone());
             }
+            let warden = Warden {
+                trail: Arc::clone(&trail),
+                responder: responder.clone(),
+                measures: self.measures.clone(),
+                deadline: self.deadline,
+                effects: self.effects,
+            };
             Some(Decision {
                 gate: Arc::new(gate),
                 trail,
+                warden: Arc::new(warden),
             })
         };
 
@@ -333,12 +366,6 @@ impl Builder {
         if matches!(types, (Some(mapped), Some(guest)) if mapped != guest) {
             return Err(ConfigError::AnonymousType);
         }
-        let mut problem = Problem::in_realm(&self.realm).ok_or(ConfigError::Realm)?;
-        if let Some(url) = &self.resource_metadata {
-            let naming = problem.with_resource_metadata(url);
-            problem = naming.ok_or(ConfigError::ResourceMetadata)?;
-        }
-        let respond = self.respond.unwrap_or_else(|| Arc::new(problem.clone()));
         let grant_tokens = match self.grants {
             Some(_) => GrantTokens::Taken,
             None => GrantTokens::Refused,
@@ -352,8 +379,7 @@ impl Builder {
             strategies,
             settlement,
             decision,
-            respond,
-            problem,
+            responder,
             install: mapping.map(|(_, install)| install),
             without_credential: match anonymous {
                 Some((_, install)) => WithoutCredential::Anonymous(install),
@@ -361,15 +387,12 @@ impl Builder {
             },
             preflight: self.preflight,
             reads: self.reads,
+            upgrades: self.upgrades,
             deadline: self.deadline,
             outer: OuterSpans::new(),
             measures: self.measures,
         }))
     }
-}
-
-fn is_safe(method: &Method) -> bool {
-    method.is_safe()
 }
 
 impl fmt::Debug for Builder {

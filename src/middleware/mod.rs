@@ -47,9 +47,11 @@ mod error;
 mod future;
 mod layer;
 mod pipeline;
+mod reads;
 mod respond;
 mod service;
 mod session;
+mod upgrades;
 
 pub use self::body::{GrantEnded, ResponseBody};
 pub use self::builder::Builder;
@@ -57,6 +59,7 @@ pub use self::error::ConfigError;
 pub use self::future::ResponseFuture;
 pub use self::layer::ImpersonationLayer;
 pub use self::service::ImpersonationService;
+pub use self::upgrades::Upgrades;
 
 /// Any error that can cross threads.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,6 +1,5 @@
 //! A request's way from its credential to its principal.
 
-mod fault;
 mod steps;
 mod verdict;
 
@@ -19,11 +18,10 @@ use crate::audit::{AuditError, Recorded};
 use crate::gate::Refusal;
 use crate::measure::Measurement;
 use crate::middleware::config::Config;
-use crate::middleware::pipeline::fault::Fault;
 use crate::middleware::pipeline::steps::recorded;
 use crate::middleware::session::Session;
 use crate::policy::Permit;
-use crate::rejection::Rejection;
+use crate::rejection::{Fault, Rejection};
 use crate::resolve::{Requested, Resolution};
 use crate::time::Timestamp;
 use crate::token::{Claims, TokenError, Verified};
@@ -174,7 +172,7 @@ impl Pipeline {
                         ready(&mut answer, &mut cx)
                     };
                     match polled {
-                        Poll::Ready(written) => recorded(config, session, written),
+                        Poll::Ready(written) => recorded(config, parts, session, written),
                         Poll::Pending => return self.stay(Stage::Recording { session, answer }),
                     }
                 }

@@ -11,13 +11,13 @@ use crate::audit::{AuditError, Recorded};
 use crate::gate::{Live, Refusal};
 use crate::measure::{Measurement, RuleKind};
 use crate::middleware::config::{Config, Decision, Preflight, WithoutCredential};
-use crate::middleware::pipeline::fault::DeniedBy;
 use crate::middleware::pipeline::verdict::{Passage, Verdict};
 use crate::middleware::pipeline::{Next, Pipeline, Stage};
 use crate::middleware::session::Session;
+use crate::middleware::upgrades::{Upgrades, asks_for_upgrade};
 use crate::policy::{Demand, Permit, Refused};
 use crate::principal::Principal;
-use crate::rejection::{Rejection, RejectionKind};
+use crate::rejection::{DeniedBy, Rejection, RejectionKind};
 use crate::resolve::{
     Asked, Requested, Resolution, Resolve, ResolveError, ResolveErrorKind, sender, settle,
 };
@@ -181,15 +181,11 @@ impl Pipeline {
                 return Ok(self.deny(config, parts, &span, &refused, kind));
             }
         };
-        let beyond = if permit.mode() == Mode::ReadOnly && !(config.reads)(parts) {
-            Some(("read_only", RejectionKind::ReadOnly))
-        } else {
-            asks_for_upgrade(parts).then_some(("upgrade", RejectionKind::Upgrade))
-        };
-        if let Some((rule, kind)) = beyond {
-            return Ok(self.deny(config, parts, &span, &permit.refuse(rule), kind));
+        if let Some(kind) = beyond(config, permit.mode(), parts) {
+            let refused = permit.refuse(kind.as_str());
+            return Ok(self.deny(config, parts, &span, &refused, kind));
         }
-        let Some(Decision { gate, trail }) = &config.decision else {
+        let Some(Decision { gate, trail, .. }) = &config.decision else {
             return Err(RejectionKind::Forbidden.into());
         };
         let live = Live::of(gate, &config.clock, &permit);
@@ -238,13 +234,18 @@ impl Pipeline {
 
 pub(super) fn recorded(
     config: &Config,
+    parts: &Parts,
     mut session: Box<Session>,
     written: Result<Recorded, AuditError>,
 ) -> Next {
+    let Some(Decision { warden, .. }) = &config.decision else {
+        return Err(RejectionKind::Forbidden.into());
+    };
     match written {
         Ok(recorded) => {
             config.outer.record(session.stamp());
-            let principal = Some(Principal::impersonated(recorded, session.live().cloned()));
+            let live = session.live().cloned();
+            let principal = Some(Principal::impersonated(recorded, live, warden, parts));
             Err(Verdict::Pass(Passage {
                 principal,
                 session: Some(session),
@@ -296,8 +297,11 @@ fn is_preflight(parts: &Parts) -> bool {
             .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// A connection that becomes something else cannot be watched: RFC 9110, section 7.8, and CONNECT
-/// with its extension for HTTP/2 (RFC 8441).
-fn asks_for_upgrade(parts: &Parts) -> bool {
-    parts.method == Method::CONNECT || parts.headers.contains_key(header::UPGRADE)
+/// What the request wants to do beyond what it may.
+fn beyond(config: &Config, mode: Mode, parts: &Parts) -> Option<RejectionKind> {
+    if mode == Mode::ReadOnly && !config.reads.allow(parts) {
+        return Some(RejectionKind::ReadOnly);
+    }
+    let is_upgrade = config.upgrades == Upgrades::Refused && asks_for_upgrade(parts);
+    is_upgrade.then_some(RejectionKind::Upgrade)
 }

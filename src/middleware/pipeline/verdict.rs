@@ -7,10 +7,9 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use crate::middleware::config::{Config, WithoutCredential};
-use crate::middleware::pipeline::fault::Fault;
 use crate::middleware::session::Session;
 use crate::principal::{Impersonation, Principal};
-use crate::rejection::{Rejection, RejectionKind};
+use crate::rejection::{Fault, Rejection, RejectionKind};
 use crate::terms::Strategy;
 
 /// What becomes of a request.
