@@ -29,6 +29,8 @@
 
 mod granted;
 mod live;
+#[cfg(test)]
+mod tests;
 
 pub use self::live::Live;
 
