@@ -57,11 +57,11 @@ impl ShouldSample for StampSampler {
             return result;
         };
         let added = result.attributes.len();
-        result.attributes.reserve_exact(3);
+        result.attributes.reserve(vocabulary::MOST);
         // Most spans have none of them, and one look finds that out.
         let mut there = attributes.iter().chain(&result.attributes);
         let has_some = there.any(vocabulary::is_ours);
-        for (key, value) in vocabulary::subs_of(&stamp) {
+        for (key, value) in vocabulary::fields_of(&stamp) {
             let own = &result.attributes[..added];
             let mut there = attributes.iter().chain(own);
             if !has_some || !there.any(|attribute| attribute.key.as_str() == key) {

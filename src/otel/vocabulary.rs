@@ -227,22 +227,6 @@ pub(super) fn fields_of(stamp: &Stamp) -> impl Iterator<Item = (&'static str, St
     .filter_map(|(key, value)| Some((key, value?)))
 }
 
-/// Who is there and as whom.
-pub(super) fn subs_of(stamp: &Stamp) -> impl Iterator<Item = (&'static str, StringValue)> {
-    let (actor, target) = (stamp.actor(), stamp.target());
-    let principal = target.unwrap_or(actor);
-    [
-        (fields::USER_ID, Some(principal.shared_subject().into())),
-        (fields::ACTOR_SUB, Some(actor.shared_subject().into())),
-        (
-            fields::TARGET_SUB,
-            target.map(|t| t.shared_subject().into()),
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(key, value)| Some((key, value?)))
-}
-
 fn groups_of(stamp: &Stamp) -> Option<String> {
     let mut all = stamp.fields();
     all.find_map(|(key, value)| (key == fields::GROUPS).then(|| value.into_owned()))
