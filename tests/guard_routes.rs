@@ -21,7 +21,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use net::{Client, VERSIONS, serve};
+use net::{Client, Steps, VERSIONS, serve};
 use serde_json::{Value, json};
 use support::expect::{ACTOR, RULE, TARGET};
 use support::{Desk, get};
@@ -445,7 +445,8 @@ async fn echoing(layer: &ImpersonationLayer) -> SocketAddr {
             io.read_exact(&mut bytes).await.unwrap();
             io.write_all(&bytes).await.unwrap();
         }));
-        let mut response = Response::new(Empty::<Bytes>::new());
+        // A tunnel has no body, whatever this says.
+        let mut response = Response::new(Steps::new([]));
         if *request.method() != http::Method::CONNECT {
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
             let headers = response.headers_mut();
