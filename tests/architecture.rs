@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["token", "directory", "stamp"],
     &["policy", "resolve"],
     &["audit"],
-    &["gate", "principal", "rejection"],
+    &["gate", "mint", "principal", "rejection"],
     &["middleware"],
     &["extract", "otel"],
     &["testing"],
