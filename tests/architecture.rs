@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["audit", "rejection"],
     &["grant"],
     &["gate"],
-    &["principal"],
+    &["mint", "principal"],
     &["middleware"],
     &["extract", "guard", "otel"],
     &["testing"],
