@@ -49,6 +49,8 @@ mod pipeline;
 mod respond;
 mod service;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use self::body::{GrantEnded, ResponseBody};
 pub use self::builder::Builder;
