@@ -51,6 +51,8 @@ mod reads;
 mod respond;
 mod service;
 mod session;
+#[cfg(test)]
+mod tests;
 mod upgrades;
 
 pub use self::body::{GrantEnded, ResponseBody};

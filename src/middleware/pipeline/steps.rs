@@ -22,7 +22,7 @@ use crate::resolve::{
     Asked, Requested, Resolution, Resolve, ResolveError, ResolveErrorKind, sender, settle,
 };
 use crate::stamp;
-use crate::terms::{Mode, Strategy};
+use crate::terms::{Ask, Mode, Strategy};
 use crate::token::{Claims, Extraction, TokenError, TokenErrorKind, Verified};
 
 impl Pipeline {
@@ -208,6 +208,9 @@ impl Pipeline {
         if let Some(target) = &refused.target {
             span.record(stamp::fields::TARGET_SUB, target.subject());
             span.record(stamp::fields::TARGET_ISS, target.issuer());
+        }
+        if let Some(grant) = { refused.ask.as_ref() }.and_then(Ask::grant) {
+            span.record(stamp::fields::GRANT_ID, tracing::field::display(grant));
         }
         config.outer.record_user(refused.actor.subject());
         let rejection = Rejection::because(kind, DeniedBy(refused.denial.rule.to_string()));
