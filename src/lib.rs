@@ -15,6 +15,9 @@ pub mod extract;
 pub mod gate;
 pub mod grant;
 pub mod identity;
+#[cfg(feature = "manage")]
+#[cfg_attr(docsrs, doc(cfg(feature = "manage")))]
+pub mod manage;
 pub mod manual;
 pub mod measure;
 pub mod middleware;

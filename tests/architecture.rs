@@ -18,6 +18,7 @@ const FLOORS: &[&[&str]] = &[
     &["gate", "principal", "rejection"],
     &["middleware"],
     &["extract", "otel"],
+    &["manage"],
     &["testing"],
     &["manual"],
 ];

@@ -12,6 +12,7 @@ use crate::gate::{Gate, Tenants};
 use crate::grant::GrantSource;
 use crate::measure::{Measurement, Measures};
 use crate::middleware::config::{Config, Decision, Install, Preflight, Reads, WithoutCredential};
+use crate::middleware::minting::Minting;
 use crate::middleware::{ConfigError, ImpersonationLayer};
 use crate::policy::Policy;
 use crate::principal::Principal;
@@ -35,6 +36,7 @@ pub struct Builder {
     directory: Option<Arc<dyn Directory>>,
     audit: Option<Arc<dyn AuditSink>>,
     grants: Option<GrantSource>,
+    pub(super) minting: Minting,
     denials: DenialLimit,
     mapping: Option<(TypeId, Install)>,
     anonymous: Option<(TypeId, Install)>,
@@ -58,6 +60,7 @@ impl Builder {
             directory: None,
             audit: None,
             grants: None,
+            minting: Minting::default(),
             denials: DenialLimit::default(),
             mapping: None,
             anonymous: None,
@@ -83,6 +86,13 @@ impl Builder {
     pub fn resolve(mut self, strategy: impl Resolve + 'static) -> Self {
         self.strategies.push(Arc::new(strategy));
         self
+    }
+
+    /// Whether a strategy reads `act` already.
+    #[cfg(feature = "mint")]
+    pub(super) fn reads_act(&self) -> bool {
+        let mut natures = self.strategies.iter().map(|strategy| strategy.nature());
+        natures.any(|nature| nature.claim == Some("act"))
     }
 
     /// Who may act as whom. Without one nobody may, and strategies are refused at build time.
@@ -282,6 +292,13 @@ impl Builder {
             "between 1 s and 1 h",
         )?;
 
+        let kept = self.grants.as_ref().and_then(GrantSource::kept);
+        if self.minting.needs_grants() && kept.is_none() {
+            let detail = "tokens are minted, and grants are not kept here: call `grants` with `Grants`";
+            return Err(ConfigError::Grants {
+                detail: detail.to_owned(),
+            });
+        }
         let authenticator = self.tokens.measures(self.measures.clone()).build()?;
         let clock = Arc::clone(authenticator.clock());
         for strategy in &strategies {
@@ -342,6 +359,7 @@ impl Builder {
             strategies,
             settlement,
             decision,
+            minting: self.minting,
             respond,
             problem,
             install: mapping.map(|(_, install)| install),

@@ -7,6 +7,7 @@ use http::{Extensions, HeaderValue};
 use crate::audit::Trail;
 use crate::gate::Gate;
 use crate::measure::Measures;
+use crate::middleware::minting::Minting;
 use crate::principal::Principal;
 use crate::rejection::{Problem, RespondToRejection};
 use crate::resolve::{Resolve, Settlement};
@@ -26,6 +27,8 @@ pub(super) struct Config {
     pub(super) strategies: Vec<Arc<dyn Resolve>>,
     pub(super) settlement: Settlement,
     pub(super) decision: Option<Decision>,
+    #[cfg_attr(not(feature = "manage"), allow(dead_code, reason = "the routes ask for it"))]
+    pub(super) minting: Minting,
     pub(super) respond: Arc<dyn RespondToRejection>,
     /// What answers when `respond` panics.
     pub(super) problem: Problem,

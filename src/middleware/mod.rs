@@ -44,7 +44,11 @@ mod builder;
 mod config;
 mod error;
 mod future;
+#[cfg(feature = "manage")]
+mod inside;
 mod layer;
+mod minting;
+mod own;
 mod pipeline;
 mod respond;
 mod service;
@@ -55,6 +59,8 @@ pub use self::builder::Builder;
 pub use self::error::ConfigError;
 pub use self::future::ResponseFuture;
 pub use self::layer::ImpersonationLayer;
+#[cfg(feature = "manage")]
+pub(crate) use self::own::{Asking, OwnRoute};
 pub use self::service::ImpersonationService;
 
 /// Any error that can cross threads.

@@ -69,6 +69,8 @@ mod jws;
 mod keys;
 mod person;
 mod verified;
+#[cfg(feature = "manage")]
+mod vouched;
 mod weight;
 mod window;
 

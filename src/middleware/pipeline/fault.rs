@@ -5,7 +5,7 @@ use std::fmt;
 
 /// What can go wrong with a plug-in besides its own errors.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(in crate::middleware) enum Fault {
     Panic,
     Deadline,
 }
@@ -23,7 +23,7 @@ impl Error for Fault {}
 
 /// The rule that denied, for logs.
 #[derive(Debug)]
-pub(super) struct DeniedBy(pub(super) String);
+pub(in crate::middleware) struct DeniedBy(pub(in crate::middleware) String);
 
 impl fmt::Display for DeniedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,7 +19,6 @@ use crate::audit::{AuditError, Recorded};
 use crate::gate::Refusal;
 use crate::measure::Measurement;
 use crate::middleware::config::Config;
-use crate::middleware::pipeline::fault::Fault;
 use crate::middleware::pipeline::steps::recorded;
 use crate::middleware::session::Session;
 use crate::policy::Permit;
@@ -28,7 +27,10 @@ use crate::resolve::{Requested, Resolution};
 use crate::time::Timestamp;
 use crate::token::{Claims, TokenError, Verified};
 
+pub(super) use self::fault::Fault;
 pub(super) use self::verdict::Verdict;
+#[cfg(feature = "manage")]
+pub(super) use self::{fault::DeniedBy, steps::kind_of};
 
 /// A request's way from its credential to its principal.
 ///

@@ -14,6 +14,7 @@ use crate::middleware::config::{Config, Decision, Preflight, WithoutCredential};
 use crate::middleware::pipeline::fault::DeniedBy;
 use crate::middleware::pipeline::verdict::{Passage, Verdict};
 use crate::middleware::pipeline::{Next, Pipeline, Stage};
+use crate::middleware::own;
 use crate::middleware::session::Session;
 use crate::policy::{Demand, Denial, Permit, Refused};
 use crate::principal::Principal;
@@ -119,7 +120,19 @@ impl Pipeline {
         found: Option<Requested>,
     ) -> Next {
         match config.settlement.finish(found, &claims, &parts.headers) {
-            Ok(Some(requested)) => Ok(self.decide(config, requested)),
+            Ok(Some(requested)) => {
+                let sender = requested.actor.key().shared_subject();
+                match own::keep(parts, requested) {
+                    Some(requested) => Ok(self.decide(config, requested)),
+                    None => {
+                        config.outer.record_user(&sender);
+                        Err(Verdict::Pass(Passage {
+                            principal: None,
+                            session: None,
+                        }))
+                    }
+                }
+            }
             Ok(None) => {
                 config.outer.record_user(claims.identity().subject());
                 Err(Verdict::Pass(Passage::of(Principal::caller(claims))))
@@ -179,7 +192,9 @@ impl Pipeline {
                 return Ok(self.deny(config, parts, &span, &refused, kind));
             }
         };
-        let beyond = if permit.mode() == Mode::ReadOnly && !(config.reads)(parts) {
+        let may_only_read =
+            permit.mode() == Mode::ReadOnly && !own::is_judged_by_itself(parts);
+        let beyond = if may_only_read && !(config.reads)(parts) {
             Some(("read_only", RejectionKind::ReadOnly))
         } else {
             asks_for_upgrade(parts).then_some(("upgrade", RejectionKind::Upgrade))
@@ -274,7 +289,7 @@ fn without_credential(config: &Config, parts: &Parts) -> Verdict {
     }
 }
 
-fn kind_of(denial: &Denial) -> RejectionKind {
+pub(in crate::middleware) fn kind_of(denial: &Denial) -> RejectionKind {
     match denial.demand {
         None => RejectionKind::Forbidden,
         Some(Demand::AnotherToken) => RejectionKind::InvalidToken,
