@@ -21,6 +21,9 @@ pub mod manage;
 pub mod manual;
 pub mod measure;
 pub mod middleware;
+#[cfg(feature = "mint")]
+#[cfg_attr(docsrs, doc(cfg(feature = "mint")))]
+pub mod mint;
 #[cfg(feature = "otel")]
 #[cfg_attr(docsrs, doc(cfg(feature = "otel")))]
 pub mod otel;

@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["policy", "resolve"],
     &["audit"],
     &["grant"],
-    &["gate", "principal", "rejection"],
+    &["gate", "mint", "principal", "rejection"],
     &["middleware"],
     &["extract", "otel"],
     &["manage"],

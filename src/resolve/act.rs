@@ -12,7 +12,7 @@ use crate::token::{Claims, Verified};
 ///
 /// Only the outermost `act` counts; what is nested inside is history and gives no right (section
 /// 4.1), and more than four levels are refused. `act.iss` names the actor's issuer, by default the
-/// token's own. Where the token says `may_act` (section 4.4), it must name that actor.
+/// token's own, whoever's people the token is made for. Where the token says `may_act` (section 4.4), it must name that actor.
 ///
 /// It is believed only from an issuer with `Issuer::trust_act()`; from any other it is refused. One that
 /// is malformed makes the token a bad one, with or without this strategy.
@@ -111,7 +111,7 @@ fn key(value: &Value, claims: &Verified<Claims>) -> Option<IdentityKey> {
     let (issuer, subject) = person(value)?;
     let issuer = match issuer {
         Some(issuer) => claims.canonical(issuer),
-        None => claims.identity().key().shared_issuer(),
+        None => claims.issuer_facts().shared_issuer(),
     };
     Some(IdentityKey::new(issuer, subject))
 }

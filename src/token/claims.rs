@@ -3,11 +3,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::identity::{Affiliation, Identity, IdentityKey, Kind};
+use crate::identity::{Identity, IdentityKey, Kind};
 use crate::time::Timestamp;
 use crate::token::error::TokenErrorKind;
-use crate::token::issuer::{IssuerFacts, Profile, Tenant};
+use crate::token::issuer::{IssuerFacts, Profile};
 use crate::token::issuers::Issuers;
+use crate::token::person::known_by_issuer;
 use crate::token::verified::{Evidence, Origin, Verified};
 use crate::token::window::Window;
 
@@ -135,11 +136,12 @@ impl Verified<Claims> {
         }
         let identity = match self.0.issuers.profile(actor.issuer()) {
             None => Identity::from_key(actor),
-            Some(profile) => known_by_issuer(&actor, &profile.facts),
+            Some(profile) => known_by_issuer(actor.subject(), &profile.facts),
         };
-        // An app client that acts for somebody names itself.
-        let own_issuer = identity.issuer() == self.issuer();
-        let identity = if own_issuer && self.client_id() == Some(identity.subject()) {
+        // An app client that acts for somebody names itself; who speaks of other issuers' people names
+        // their app clients, too.
+        let its_client = identity.issuer() == self.issuer() || self.issuer_facts().trusts_sub_id();
+        let identity = if its_client && self.client_id() == Some(identity.subject()) {
             identity.with_kind(Kind::Machine)
         } else {
             identity
@@ -161,18 +163,6 @@ impl Claims {
         let named = |name: &str| act.get(name).and_then(Value::as_str);
         let issuer = self.canonical(named("iss").unwrap_or(self.issuer()));
         named("sub") == Some(actor.subject()) && issuer == self.canonical(actor.issuer())
-    }
-}
-
-fn known_by_issuer(actor: &IdentityKey, issuer: &IssuerFacts) -> Identity {
-    let identity = Identity::new(issuer.shared_issuer(), actor.subject());
-    let identity = match issuer.affiliation() {
-        Affiliation::Tenant => identity,
-        staff => identity.with_affiliation(staff),
-    };
-    match issuer.tenant_rule() {
-        Tenant::Fixed(tenant) => identity.with_tenant(Arc::clone(tenant)),
-        Tenant::Claim(_) => identity,
     }
 }
 

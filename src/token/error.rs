@@ -52,6 +52,8 @@ pub enum TokenErrorKind {
     TooOld,
     /// `sub` is missing, blank or too long.
     Subject,
+    /// `sub_id` is not `iss_sub`, contradicts `sub`, or names an issuer of which this one may not speak.
+    SubjectIdentifier,
     /// `aud` is missing, malformed or names somebody else.
     Audience,
     /// `client_id` is missing or not one of the configured app clients.
@@ -135,6 +137,7 @@ impl fmt::Display for TokenError {
             TokenErrorKind::Lifetime => "token is valid for too long",
             TokenErrorKind::TooOld => "token was issued too long ago",
             TokenErrorKind::Subject => "subject is missing, blank or too long",
+            TokenErrorKind::SubjectIdentifier => "subject identifier is not acceptable",
             TokenErrorKind::Audience => "audience is missing or another one",
             TokenErrorKind::Client => "app client is missing or another one",
             TokenErrorKind::TokenUse => "token is meant for another use",

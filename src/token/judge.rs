@@ -10,6 +10,7 @@ use crate::token::error::{TokenError, TokenErrorKind};
 use crate::token::issuer::{Accepts, Profile, Shape};
 use crate::token::issuers::Issuers;
 use crate::token::person;
+use crate::token::sub_id;
 use crate::token::verified::Verified;
 use crate::token::window::Window;
 
@@ -33,7 +34,8 @@ pub(crate) fn judge(
             generic(&claims, profile)?;
         }
     }
-    let identity = person::identity(&subject, claims, profile);
+    let home = sub_id::home(&subject, &claims, profile, issuers)?;
+    let identity = person::identity(&subject, claims, profile, home.as_ref());
     Ok(Claims::verified(
         identity,
         window,

@@ -68,6 +68,7 @@ mod jwk;
 mod jws;
 mod keys;
 mod person;
+mod sub_id;
 mod verified;
 #[cfg(feature = "manage")]
 mod vouched;
@@ -80,6 +81,10 @@ pub use self::authenticator::{
 };
 pub use self::cache::CacheLimits;
 pub use self::claims::Claims;
+#[cfg(feature = "mint")]
+pub(crate) use self::compact::decode;
+#[cfg(feature = "mint")]
+pub(crate) use self::crypto::{Curve, PublicKey, UnusableKey, signing};
 #[cfg(feature = "chain")]
 pub(crate) use self::ed25519::Ed25519;
 pub use self::error::{TokenError, TokenErrorKind};
@@ -87,8 +92,12 @@ pub use self::extract::{BearerHeader, ExtractToken, Extraction};
 #[cfg(feature = "jwks")]
 pub use self::fetch::HttpClient;
 pub use self::fetch::{FetchError, FetchErrorKind, FetchKeys, FetchLimits, Fetched};
+#[cfg(feature = "mint")]
+pub(crate) use self::header::acceptable_kid;
 pub(crate) use self::issuer::UrlRule;
 pub use self::issuer::{Issuer, IssuerError, IssuerErrorKind, IssuerFacts};
+#[cfg(feature = "mint")]
+pub(crate) use self::keys::LiveKeys;
 pub use self::keys::StaticKeys;
 pub use self::verified::Verified;
 

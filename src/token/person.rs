@@ -1,27 +1,37 @@
 //! What a token says of the one to whom it was issued.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
-use crate::identity::{Identity, IdentityKey, Kind, Login, Names};
-use crate::token::issuer::{Profile, Shape, Tenant};
+use crate::identity::{Affiliation, Identity, Kind, Login, Names};
+use crate::token::issuer::{IssuerFacts, Profile, Shape, Tenant};
+use crate::token::sub_id::Home;
 use crate::token::window::moment;
 
-/// The identity of a token whose claims have been judged; `subject` is its `sub`.
+/// The identity of a token whose claims have been judged; `subject` is its `sub`, at `home` where that
+/// is another issuer than the token's.
 pub(crate) fn identity(
     subject: &str,
     mut claims: Map<String, Value>,
     profile: &Profile,
+    home: Option<&Home>,
 ) -> Identity {
     let facts = &profile.facts;
-    let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    let mut identity = Identity::from_key(IdentityKey::new(facts.shared_issuer(), subject))
-        .with_affiliation(facts.affiliation())
+    let mut identity = match home {
+        None => at_own_issuer(subject, &claims, facts),
+        Some(Home::Configured(home)) => known_by_issuer(subject, &home.facts),
+        Some(Home::Unknown(issuer)) => Identity::new(Arc::clone(issuer), subject),
+    };
+    identity = identity
         .with_kind(kind(subject, &claims, profile.shape))
         .with_login(login(&claims));
     if let Some(username) = username(&claims, profile.shape) {
         identity = identity.with_username(username);
     }
-    if let Some(name) = facts.groups_claim() {
+    // A group belongs to an issuer: of one that is not configured there is none.
+    let has_groups = home.is_none_or(|home| home.facts().is_some());
+    if let Some(name) = facts.groups_claim().filter(|_| has_groups) {
         let said = claims.get(name);
         // An exchanged token often leaves the groups out; that says nothing of whom it was made for.
         let left_out = said.is_none() && claims.contains_key("act");
@@ -32,19 +42,38 @@ pub(crate) fn identity(
     if let Some(scopes) = scopes(claims.get("scope")) {
         identity = identity.with_scopes(scopes);
     }
-    identity = match facts.tenant_rule() {
-        Tenant::Fixed(tenant) => identity.with_tenant(tenant.clone()),
-        Tenant::Claim(name) => match text(name).filter(|tenant| !tenant.trim().is_empty()) {
-            Some(tenant) => identity.with_tenant(tenant),
-            None => identity,
-        },
-    };
     // Facts stand in one place only: a handler must not find the groups that a role took away.
     claims.remove("scope");
     if let Some(name) = facts.groups_claim() {
         claims.remove(name);
     }
     identity.with_attributes(claims, facts.groups_claim())
+}
+
+/// Somebody of whom a token of another issuer tells, with what the configuration says of everybody at
+/// `issuer`.
+pub(super) fn known_by_issuer(subject: impl Into<Arc<str>>, issuer: &IssuerFacts) -> Identity {
+    let identity = Identity::new(issuer.shared_issuer(), subject);
+    let identity = match issuer.affiliation() {
+        Affiliation::Tenant => identity,
+        staff => identity.with_affiliation(staff),
+    };
+    match issuer.tenant_rule() {
+        Tenant::Fixed(tenant) => identity.with_tenant(Arc::clone(tenant)),
+        Tenant::Claim(_) => identity,
+    }
+}
+
+fn at_own_issuer(subject: &str, claims: &Map<String, Value>, issuer: &IssuerFacts) -> Identity {
+    let identity = known_by_issuer(subject, issuer);
+    let Tenant::Claim(name) = issuer.tenant_rule() else {
+        return identity;
+    };
+    let tenant = claims.get(&**name).and_then(Value::as_str);
+    match tenant.filter(|tenant| !tenant.trim().is_empty()) {
+        Some(tenant) => identity.with_tenant(tenant),
+        None => identity,
+    }
 }
 
 fn kind(subject: &str, claims: &Map<String, Value>, shape: Shape) -> Kind {

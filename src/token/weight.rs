@@ -15,8 +15,13 @@ pub(crate) fn of(token: &str, claims: &Claims) -> u64 {
     let login = identity.login().map_or(0, |login| {
         of_names(&login.methods) + text(login.context_class.as_deref())
     });
+    // The name of an issuer that is not configured stands nowhere else.
+    let issuer = match identity.issuer() == claims.issuer() {
+        true => 0,
+        false => BLOCK + identity.issuer().len(),
+    };
     let lists = names(identity.groups()) + names(identity.scopes());
-    let facts = lists + login + text(identity.username()) + text(identity.tenant());
+    let facts = lists + login + text(identity.username()) + text(identity.tenant()) + issuer;
     let bytes = FIXED + token.len() + facts + of_object(identity.attributes());
     bytes as u64
 }

@@ -19,9 +19,16 @@ mod absent;
 #[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 use self::absent as backend;
 
+mod der;
 mod public_key;
 mod roca;
 mod self_test;
+#[cfg(feature = "mint")]
+#[cfg_attr(
+    not(any(feature = "aws_lc_rs", feature = "rust_crypto")),
+    allow(dead_code, reason = "without a backend there is no key")
+)]
+pub(crate) mod signing;
 mod spki;
 
 pub(crate) use self::backend::{AVAILABLE, VerifyingKey};

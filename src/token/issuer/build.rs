@@ -11,7 +11,7 @@ use crate::token::issuer::{
     Accepts, Issuer, IssuerError, IssuerErrorKind, IssuerFacts, Kind, Profile, Shape, SingleKey,
     Tenant, TenantSetting, Types,
 };
-use crate::token::keys::{Endpoint, Fallback, KeyRules, KeySet};
+use crate::token::keys::{Endpoint, Fallback, KeyRules, LiveKeys};
 
 /// A checked issuer and every `iss` that its tokens may carry.
 pub(crate) struct Accepted {
@@ -23,7 +23,7 @@ pub(crate) struct Accepted {
 
 /// Where keys come from.
 pub(crate) enum Origin {
-    Static(KeySet, Fallback),
+    Static(LiveKeys, Fallback),
     Remote(Endpoint, Fallback),
 }
 
@@ -92,7 +92,7 @@ impl Issuer {
         }
         let groups = self.groups_claim.as_deref();
         let spoken_for =
-            |name: &str| ["act", "may_act", "impersonating", "grant_id"].contains(&name);
+            |name: &str| ["act", "may_act", "impersonating", "grant_id", "sub_id"].contains(&name);
         let read_twice = groups.is_some_and(|name| {
             spoken_for(name) || self.trusted.iter().any(|trusted| **trusted == *name)
         });
@@ -211,6 +211,7 @@ impl Issuer {
                 groups_claim: groups_claim.map(Into::into),
                 trusted: boxed(self.trusted),
                 act: self.act,
+                sub_id: self.sub_id,
             },
             shape,
             client_ids: boxed(self.client_ids),

@@ -11,6 +11,7 @@ pub struct IssuerFacts {
     pub(super) groups_claim: Option<Box<str>>,
     pub(super) trusted: Vec<Box<str>>,
     pub(super) act: Act,
+    pub(super) sub_id: SubId,
 }
 
 /// Whose tenant the people of an issuer belong to.
@@ -24,6 +25,13 @@ pub(crate) enum Tenant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     Ignored,
+    Trusted,
+}
+
+/// Whether an issuer may name the people of others (`sub_id`, RFC 9493).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SubId {
+    OwnPeople,
     Trusted,
 }
 
@@ -65,6 +73,12 @@ impl IssuerFacts {
     #[must_use]
     pub fn trusts_act(&self) -> bool {
         self.act == Act::Trusted
+    }
+
+    /// Whether its tokens may be made for people of another issuer (`sub_id`, RFC 9493).
+    #[must_use]
+    pub fn trusts_sub_id(&self) -> bool {
+        self.sub_id == SubId::Trusted
     }
 
     /// The claims of this issuer that are believed.

@@ -17,7 +17,7 @@ use crate::token::keys::StaticKeys;
 pub(crate) use self::build::{Accepted, Origin};
 pub use self::error::{IssuerError, IssuerErrorKind};
 pub use self::facts::IssuerFacts;
-pub(crate) use self::facts::{Act, Tenant};
+pub(crate) use self::facts::{Act, SubId, Tenant};
 pub(crate) use self::profile::{Accepts, Profile, Shape};
 pub(crate) use self::url::UrlRule;
 
@@ -57,6 +57,7 @@ pub struct Issuer {
     affiliation: Affiliation,
     trusted: Vec<String>,
     act: Act,
+    sub_id: SubId,
     leeway: Duration,
     max_lifetime: Duration,
     max_age: Option<Duration>,
@@ -137,6 +138,7 @@ impl Issuer {
             affiliation: Affiliation::Tenant,
             trusted: Vec::new(),
             act: Act::Ignored,
+            sub_id: SubId::OwnPeople,
             leeway: Duration::from_secs(60),
             max_lifetime: Duration::from_secs(24 * 60 * 60),
             max_age: None,
@@ -204,6 +206,22 @@ impl Issuer {
     /// can speak in anybody's name.
     pub fn trust_act(mut self) -> Self {
         self.act = Act::Trusted;
+        self
+    }
+
+    /// Believes its tokens when they are made for somebody of another issuer: `sub_id` of the format
+    /// `iss_sub` (RFC 9493, section 3.2.4), as a [minter](crate::manual::issuers#people-of-another-issuer) writes it.
+    ///
+    /// The identity's key is then `(sub_id.iss, sub)`, its groups are those that the token names, and its
+    /// tenant is the one that the configuration gives everybody of that issuer. Where that issuer is not
+    /// configured, groups and tenant are unknown. Such a token must say in `act` who really sends it: it
+    /// makes targets, and nobody an actor. Either form of a Cognito issuer becomes the canonical one.
+    ///
+    /// Whether or not this is called, a token is refused whose `sub_id` is of another format, is not
+    /// exactly `format`, `iss` and `sub`, or has another `sub` than the token; and without this, one
+    /// whose `sub_id` names another issuer. What cannot be compared with `sub` may mean somebody else.
+    pub fn trust_sub_id(mut self) -> Self {
+        self.sub_id = SubId::Trusted;
         self
     }
 

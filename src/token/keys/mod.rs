@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod flight;
+mod live;
 mod refresh;
 mod remote;
 mod rules;
@@ -10,6 +11,7 @@ mod source;
 mod static_keys;
 
 pub(crate) use self::endpoint::{Endpoint, RefreshError};
+pub(crate) use self::live::LiveKeys;
 pub(crate) use self::remote::{Remote, RemoteParts};
 pub(crate) use self::rules::KeyRules;
 pub(crate) use self::set::{Fallback, Key, KeySet};

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use crate::token::error::{TokenError, TokenErrorKind};
-use crate::token::keys::{Fallback, Key, KeySet, RefreshError, Remote};
+use crate::token::keys::{Fallback, Key, LiveKeys, RefreshError, Remote};
 
 /// Where the keys of one accepted `iss` come from.
 #[derive(Debug)]
 pub(crate) enum Source {
-    Static { keys: KeySet, fallback: Fallback },
+    Static { keys: LiveKeys, fallback: Fallback },
     Remote(Arc<Remote>),
 }
 
@@ -39,7 +39,7 @@ impl Source {
             Self::Remote(remote) => remote.find(kid),
             Self::Static { keys, fallback } => keys.find(kid, *fallback).map_or_else(
                 || Lookup::Refused(TokenErrorKind::UnknownKey.into()),
-                |key| Lookup::Known(Arc::clone(key)),
+                Lookup::Known,
             ),
         }
     }

@@ -3,7 +3,7 @@ use std::fmt;
 use crate::token::algorithm::Algorithm;
 use crate::token::crypto::PublicKey;
 use crate::token::jwk;
-use crate::token::keys::{Fallback, Key, KeyRules, KeySet};
+use crate::token::keys::{Fallback, Key, KeyRules, KeySet, LiveKeys};
 
 /// Public keys that stand in the configuration.
 ///
@@ -27,6 +27,11 @@ enum Form {
         algorithm: Algorithm,
         kid: Option<String>,
     },
+    #[cfg_attr(
+        not(feature = "mint"),
+        allow(dead_code, reason = "only a minter has such keys")
+    )]
+    Live(LiveKeys),
 }
 
 impl StaticKeys {
@@ -60,10 +65,10 @@ impl StaticKeys {
         &self,
         rules: &KeyRules,
         issuer: &str,
-    ) -> Result<(KeySet, Fallback), &'static str> {
+    ) -> Result<(LiveKeys, Fallback), &'static str> {
         match &self.0 {
             Form::Jwks(text) => jwk::key_set(text.as_bytes(), rules, issuer)
-                .map(|set| (set, Fallback::None))
+                .map(|set| (LiveKeys::new(set), Fallback::None))
                 .map_err(jwk::SetError::reason),
             Form::Pem {
                 text,
@@ -82,9 +87,16 @@ impl StaticKeys {
                     Some(_) => Fallback::None,
                     None => Fallback::OnlyKey,
                 };
-                Ok((KeySet::new(vec![key], issuer), fallback))
+                Ok((LiveKeys::new(KeySet::new(vec![key], issuer)), fallback))
             }
+            Form::Live(keys) => Ok((keys.clone(), Fallback::None)),
         }
+    }
+}
+
+impl From<LiveKeys> for StaticKeys {
+    fn from(keys: LiveKeys) -> Self {
+        Self(Form::Live(keys))
     }
 }
 

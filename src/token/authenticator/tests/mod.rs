@@ -1,5 +1,6 @@
 mod configured;
 mod identities;
+mod sub_id;
 
 use std::time::Duration;
 
