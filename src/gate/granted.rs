@@ -128,7 +128,10 @@ impl Gate {
     }
 
     /// What the directory knows of the actor now; `None` where it does not know it, or is none.
-    pub(super) fn standing_of(&self, actor: &Verified<Identity>) -> Answer<Result<Option<Identity>, Refusal>> {
+    pub(super) fn standing_of(
+        &self,
+        actor: &Verified<Identity>,
+    ) -> Answer<Result<Option<Identity>, Refusal>> {
         let Some(directory) = &self.directory else {
             return Answer::now(Ok(None));
         };

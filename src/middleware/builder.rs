@@ -294,7 +294,8 @@ impl Builder {
 
         let kept = self.grants.as_ref().and_then(GrantSource::kept);
         if self.minting.needs_grants() && kept.is_none() {
-            let detail = "tokens are minted, and grants are not kept here: call `grants` with `Grants`";
+            let detail =
+                "tokens are minted, and grants are not kept here: call `grants` with `Grants`";
             return Err(ConfigError::Grants {
                 detail: detail.to_owned(),
             });

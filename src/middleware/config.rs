@@ -27,7 +27,10 @@ pub(super) struct Config {
     pub(super) strategies: Vec<Arc<dyn Resolve>>,
     pub(super) settlement: Settlement,
     pub(super) decision: Option<Decision>,
-    #[cfg_attr(not(feature = "manage"), allow(dead_code, reason = "the routes ask for it"))]
+    #[cfg_attr(
+        not(feature = "manage"),
+        allow(dead_code, reason = "the routes ask for it")
+    )]
     pub(super) minting: Minting,
     pub(super) respond: Arc<dyn RespondToRejection>,
     /// What answers when `respond` panics.

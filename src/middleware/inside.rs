@@ -74,9 +74,7 @@ impl ImpersonationLayer {
             Refusal::Denied(refused) => {
                 let kind = kind_of(&refused.denial);
                 match self.record_denial(&refused, parts, now).await {
-                    Ok(()) => {
-                        Rejection::because(kind, DeniedBy(refused.denial.rule.to_string()))
-                    }
+                    Ok(()) => Rejection::because(kind, DeniedBy(refused.denial.rule.to_string())),
                     Err(rejection) => rejection,
                 }
             }

@@ -7,7 +7,6 @@ use crate::terms::Ask;
 use crate::time::Timestamp;
 use crate::token::Verified;
 
-
 /// What somebody may do at the service that keeps grants. Always judged of who really sends the request.
 ///
 /// Nobody has one without a rule for it, but what is one's own: everybody reads, extends and stops its own

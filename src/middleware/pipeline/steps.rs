@@ -11,10 +11,10 @@ use crate::audit::{AuditError, Recorded};
 use crate::gate::{Live, Refusal};
 use crate::measure::{Measurement, RuleKind};
 use crate::middleware::config::{Config, Decision, Preflight, WithoutCredential};
+use crate::middleware::own;
 use crate::middleware::pipeline::fault::DeniedBy;
 use crate::middleware::pipeline::verdict::{Passage, Verdict};
 use crate::middleware::pipeline::{Next, Pipeline, Stage};
-use crate::middleware::own;
 use crate::middleware::session::Session;
 use crate::policy::{Demand, Denial, Permit, Refused};
 use crate::principal::Principal;
@@ -192,8 +192,7 @@ impl Pipeline {
                 return Ok(self.deny(config, parts, &span, &refused, kind));
             }
         };
-        let may_only_read =
-            permit.mode() == Mode::ReadOnly && !own::is_judged_by_itself(parts);
+        let may_only_read = permit.mode() == Mode::ReadOnly && !own::is_judged_by_itself(parts);
         let beyond = if may_only_read && !(config.reads)(parts) {
             Some(("read_only", RejectionKind::ReadOnly))
         } else {
