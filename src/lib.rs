@@ -17,6 +17,9 @@ pub mod gate;
 pub mod grant;
 pub mod guard;
 pub mod identity;
+#[cfg(feature = "manage")]
+#[cfg_attr(docsrs, doc(cfg(feature = "manage")))]
+pub mod manage;
 pub mod manual;
 pub mod measure;
 pub mod middleware;

@@ -19,6 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["mint", "principal"],
     &["middleware"],
     &["extract", "guard", "otel"],
+    &["manage"],
     &["testing"],
     &["manual"],
 ];

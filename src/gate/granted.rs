@@ -14,7 +14,7 @@ use crate::token::Verified;
 
 impl Gate {
     /// Decides again about what goes on under a grant; it is no use of the grant.
-    pub(super) fn still(
+    pub(crate) fn still(
         self: &Arc<Self>,
         actor: Verified<Identity>,
         ask: Ask,
@@ -128,7 +128,10 @@ impl Gate {
     }
 
     /// What the directory knows of the actor now; `None` where it does not know it, or is none.
-    fn standing_of(&self, actor: &Verified<Identity>) -> Answer<Result<Option<Identity>, Refusal>> {
+    pub(super) fn standing_of(
+        &self,
+        actor: &Verified<Identity>,
+    ) -> Answer<Result<Option<Identity>, Refusal>> {
         let Some(directory) = &self.directory else {
             return Answer::now(Ok(None));
         };

@@ -29,6 +29,8 @@
 
 mod granted;
 mod live;
+#[cfg(feature = "manage")]
+mod rights;
 #[cfg(test)]
 mod tests;
 

@@ -90,6 +90,11 @@ impl Grants {
         self.0.limits
     }
 
+    /// How many an app client may have at once.
+    pub(crate) fn per_machine(&self) -> usize {
+        self.0.limits.per_machine
+    }
+
     pub(crate) fn lifetime(&self) -> Duration {
         self.0.limits.lifetime
     }

@@ -30,6 +30,8 @@ mod agreed;
 pub mod danger;
 mod error;
 mod hub;
+#[cfg(feature = "jwks")]
+mod introspect;
 mod keeper;
 mod limits;
 mod memory;
@@ -40,6 +42,9 @@ mod source;
 mod store;
 
 pub use self::error::{StoreError, StoreErrorKind};
+#[cfg(feature = "jwks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
+pub use self::introspect::{Introspect, introspect};
 pub(crate) use self::keeper::Beginning;
 pub use self::keeper::Grants;
 pub use self::limits::GrantLimits;

@@ -12,6 +12,7 @@ use crate::grant::GrantSource;
 use crate::measure::{Measurement, Measures};
 use crate::middleware::checks::{check_facts, check_grants, tenants, vary, within};
 use crate::middleware::config::{Config, Decision, Install, Preflight, WithoutCredential};
+use crate::middleware::minting::Minting;
 use crate::middleware::reads::Reads;
 use crate::middleware::{ConfigError, ImpersonationLayer, Upgrades};
 use crate::policy::Policy;
@@ -36,6 +37,7 @@ pub struct Builder {
     directory: Option<Arc<dyn Directory>>,
     audit: Option<Arc<dyn AuditSink>>,
     grants: Option<GrantSource>,
+    pub(super) minting: Minting,
     denials: DenialLimit,
     mapping: Option<(TypeId, Install)>,
     anonymous: Option<(TypeId, Install)>,
@@ -61,6 +63,7 @@ impl Builder {
             directory: None,
             audit: None,
             grants: None,
+            minting: Minting::default(),
             denials: DenialLimit::default(),
             mapping: None,
             anonymous: None,
@@ -88,6 +91,13 @@ impl Builder {
     pub fn resolve(mut self, strategy: impl Resolve + 'static) -> Self {
         self.strategies.push(Arc::new(strategy));
         self
+    }
+
+    /// Whether a strategy reads `act` already.
+    #[cfg(feature = "mint")]
+    pub(super) fn reads_act(&self) -> bool {
+        let mut natures = self.strategies.iter().map(|strategy| strategy.nature());
+        natures.any(|nature| nature.claim == Some("act"))
     }
 
     /// Who may act as whom. Without one nobody may, and strategies are refused at build time.
@@ -311,6 +321,14 @@ impl Builder {
         }
         let responder = Responder::new(self.respond, problem);
 
+        let kept = self.grants.as_ref().and_then(GrantSource::kept);
+        if self.minting.needs_grants() && kept.is_none() {
+            let detail =
+                "tokens are minted, and grants are not kept here: call `grants` with `Grants`";
+            return Err(ConfigError::Grants {
+                detail: detail.to_owned(),
+            });
+        }
         let authenticator = self.tokens.measures(self.measures.clone()).build()?;
         let clock = Arc::clone(authenticator.clock());
         for strategy in &strategies {
@@ -379,6 +397,7 @@ impl Builder {
             strategies,
             settlement,
             decision,
+            minting: self.minting,
             responder,
             install: mapping.map(|(_, install)| install),
             without_credential: match anonymous {

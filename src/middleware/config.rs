@@ -6,6 +6,7 @@ use http::{Extensions, HeaderValue};
 use crate::audit::Trail;
 use crate::gate::Gate;
 use crate::measure::Measures;
+use crate::middleware::minting::Minting;
 use crate::middleware::reads::Reads;
 use crate::middleware::upgrades::Upgrades;
 use crate::principal::{Principal, Warden};
@@ -26,6 +27,11 @@ pub(super) struct Config {
     pub(super) strategies: Vec<Arc<dyn Resolve>>,
     pub(super) settlement: Settlement,
     pub(super) decision: Option<Decision>,
+    #[cfg_attr(
+        not(feature = "manage"),
+        allow(dead_code, reason = "the routes ask for it")
+    )]
+    pub(super) minting: Minting,
     pub(super) responder: Responder,
     pub(super) install: Option<Install>,
     pub(super) without_credential: WithoutCredential,

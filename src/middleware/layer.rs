@@ -13,7 +13,7 @@ use crate::token::ConnectError;
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is applied to a service"]
 pub struct ImpersonationLayer {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
 }
 
 impl ImpersonationLayer {

@@ -45,7 +45,11 @@ mod checks;
 mod config;
 mod error;
 mod future;
+#[cfg(feature = "manage")]
+mod inside;
 mod layer;
+mod minting;
+mod own;
 mod pipeline;
 mod reads;
 mod respond;
@@ -60,6 +64,8 @@ pub use self::builder::Builder;
 pub use self::error::ConfigError;
 pub use self::future::ResponseFuture;
 pub use self::layer::ImpersonationLayer;
+#[cfg(feature = "manage")]
+pub(crate) use self::own::{Asking, OwnRoute};
 pub use self::service::ImpersonationService;
 pub use self::upgrades::Upgrades;
 

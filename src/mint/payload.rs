@@ -95,7 +95,8 @@ fn is_impersonated(actor: &Verified<Identity>, issuer: &str) -> bool {
         true => ["act", "impersonating"]
             .iter()
             .any(|claim| actor.attribute(claim).is_some()),
-        false => actor.voucher() != issuer,
+        // Under a grant that is kept here, the actor's own token began it.
+        false => !actor.speaks_for_itself() && actor.voucher() != issuer,
     }
 }
 

@@ -33,7 +33,13 @@ pub fn screen(
         match policy.judge(&attempt) {
             Ruling::Deny(denial) => denial,
             _ if ask.target().is_some_and(|target| target.is(actor.key())) => oneself(),
-            Ruling::Allow(_) | Ruling::Unknown(_) => return Ok(Eligible { actor, ask }),
+            Ruling::Allow(_) | Ruling::Unknown(_) => {
+                return Ok(Eligible {
+                    actor,
+                    ask,
+                    actor_was_found: false,
+                });
+            }
         }
     };
     Err(Box::new(Refused {
@@ -53,6 +59,7 @@ fn oneself() -> Denial {
 pub struct Eligible {
     actor: Verified<Identity>,
     ask: Ask,
+    actor_was_found: bool,
 }
 
 impl Eligible {
@@ -86,7 +93,11 @@ impl Eligible {
         found: &Identity,
         now: Timestamp,
     ) -> Result<Self, Box<Refused>> {
-        screen(policy, self.actor.completed_by(found), self.ask, now)
+        let eligible = screen(policy, self.actor.completed_by(found), self.ask, now)?;
+        Ok(Self {
+            actor_was_found: true,
+            ..eligible
+        })
     }
 
     /// Refuses without asking the policy again, as when the target is not to be found.
@@ -173,6 +184,7 @@ impl Eligible {
             groups,
             mode,
             ask: self.ask,
+            actor_was_found: self.actor_was_found,
         }
     }
 
@@ -268,6 +280,7 @@ pub struct Permit {
     groups: Option<Names>,
     mode: Mode,
     ask: Ask,
+    actor_was_found: bool,
 }
 
 impl Permit {
@@ -305,6 +318,11 @@ impl Permit {
     #[must_use]
     pub fn ask(&self) -> &Ask {
         &self.ask
+    }
+
+    /// Whether the directory knew the actor.
+    pub(crate) fn actor_was_found(&self) -> bool {
+        self.actor_was_found
     }
 
     /// Says under which grant it is used.

@@ -33,6 +33,8 @@
 mod attempt;
 mod combine;
 mod decide;
+#[cfg(feature = "manage")]
+mod right;
 mod rules;
 mod ruling;
 #[cfg(test)]
@@ -41,6 +43,11 @@ mod tests;
 pub use self::attempt::Attempt;
 pub use self::combine::{Rule, not};
 pub use self::decide::{Eligible, Permit, Refused, screen};
+#[cfg(feature = "manage")]
+pub(crate) use self::right::holds;
+#[cfg(feature = "manage")]
+#[cfg_attr(docsrs, doc(cfg(feature = "manage")))]
+pub use self::right::{Entitlement, Right, right};
 pub use self::rules::{
     Pinned, actor_enabled, allow_all, claim, custom, deny_all, fresh_login, from_issuer, in_group,
     in_tenant, machines, pairs, rank, read_only, reason_required, scope, staff, takes_group,

@@ -210,6 +210,26 @@ impl Principal {
     }
 }
 
+#[cfg(feature = "manage")]
+impl Principal {
+    /// Who really sends the request, with the proof; `None` without a credential.
+    pub(crate) fn verified_actor(&self) -> Option<Verified<Identity>> {
+        match &self.0 {
+            Inner::Caller(claims) => Some(claims.caller()),
+            Inner::Impersonated(impersonation) => Some(impersonation.permit().actor().clone()),
+            Inner::Anonymous => None,
+        }
+    }
+}
+
+#[cfg(feature = "manage")]
+impl Impersonation {
+    /// What was asked for.
+    pub(crate) fn ask(&self) -> &crate::terms::Ask {
+        self.permit().ask()
+    }
+}
+
 impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Principal");

@@ -178,6 +178,12 @@ impl Settlement {
         }
     }
 
+    /// The most characters of a reason.
+    #[cfg(feature = "manage")]
+    pub(crate) fn max_reason(&self) -> usize {
+        self.max_reason
+    }
+
     /// The headers that are ours.
     pub(crate) fn own_headers(&self) -> &OwnHeaders {
         &self.own

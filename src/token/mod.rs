@@ -71,6 +71,8 @@ mod keys;
 mod person;
 mod sub_id;
 mod verified;
+#[cfg(feature = "manage")]
+mod vouched;
 mod weight;
 mod window;
 

@@ -26,6 +26,8 @@ use crate::resolve::{Requested, Resolution};
 use crate::time::Timestamp;
 use crate::token::{Claims, TokenError, Verified};
 
+#[cfg(feature = "manage")]
+pub(super) use self::steps::kind_of;
 pub(super) use self::verdict::Verdict;
 
 /// A request's way from its credential to its principal.

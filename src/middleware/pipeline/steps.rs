@@ -11,6 +11,7 @@ use crate::audit::{AuditError, Recorded};
 use crate::gate::{Live, Refusal};
 use crate::measure::{Measurement, RuleKind};
 use crate::middleware::config::{Config, Decision, Preflight, WithoutCredential};
+use crate::middleware::own;
 use crate::middleware::pipeline::verdict::{Passage, Verdict};
 use crate::middleware::pipeline::{Next, Pipeline, Stage};
 use crate::middleware::session::Session;
@@ -120,7 +121,19 @@ impl Pipeline {
         found: Option<Requested>,
     ) -> Next {
         match config.settlement.finish(found, &claims, &parts.headers) {
-            Ok(Some(requested)) => Ok(self.decide(config, requested)),
+            Ok(Some(requested)) => {
+                let sender = requested.actor.key().shared_subject();
+                match own::keep(parts, requested) {
+                    Some(requested) => Ok(self.decide(config, requested)),
+                    None => {
+                        config.outer.record_user(&sender);
+                        Err(Verdict::Pass(Passage {
+                            principal: None,
+                            session: None,
+                        }))
+                    }
+                }
+            }
             Ok(None) => {
                 config.outer.record_user(claims.identity().subject());
                 Err(Verdict::Pass(Passage::of(Principal::caller(claims))))
@@ -280,7 +293,7 @@ fn without_credential(config: &Config, parts: &Parts) -> Verdict {
     }
 }
 
-fn kind_of(refused: &Refused) -> RejectionKind {
+pub(in crate::middleware) fn kind_of(refused: &Refused) -> RejectionKind {
     let by_cookie = { refused.ask.as_ref() }.is_some_and(|ask| ask.strategy() == Strategy::Cookie);
     match refused.denial.demand {
         None => RejectionKind::Forbidden,
@@ -302,7 +315,8 @@ fn is_preflight(parts: &Parts) -> bool {
 
 /// What the request wants to do beyond what it may.
 fn beyond(config: &Config, mode: Mode, parts: &Parts) -> Option<RejectionKind> {
-    if mode == Mode::ReadOnly && !config.reads.allow(parts) {
+    let judged_here = mode == Mode::ReadOnly && !own::is_judged_by_itself(parts);
+    if judged_here && !config.reads.allow(parts) {
         return Some(RejectionKind::ReadOnly);
     }
     let is_upgrade = config.upgrades == Upgrades::Refused && asks_for_upgrade(parts);

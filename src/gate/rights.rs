@@ -1,0 +1,37 @@
+//! Who may do what beside impersonating: the same people, the same directory.
+
+use crate::answer::Answer;
+use crate::gate::{Gate, Refusal};
+use crate::identity::Identity;
+use crate::policy::{Right, Rule, holds};
+use crate::time::Timestamp;
+use crate::token::Verified;
+
+impl Gate {
+    /// Whether people are looked up at all.
+    pub(crate) fn has_directory(&self) -> bool {
+        self.directory.is_some()
+    }
+
+    /// Whether the actor has the right; without a rule nobody has. The directory completes what is known of it.
+    ///
+    /// A directory that cannot be asked keeps nobody from ending a grant whose token gives it the right.
+    pub(crate) fn may(
+        &self,
+        actor: Verified<Identity>,
+        right: Right,
+        rule: Option<&Rule>,
+        now: Timestamp,
+    ) -> Answer<Result<(), Refusal>> {
+        let rule = rule.cloned();
+        self.standing_of(&actor).map(move |found| {
+            let actor = match found {
+                Ok(Some(found)) => actor.completed_by(&found),
+                Ok(None) => actor,
+                Err(_) if right == Right::GrantsRevoke => actor,
+                Err(refusal) => return Err(refusal),
+            };
+            Ok(holds(right, rule.as_ref(), actor, now)?)
+        })
+    }
+}

@@ -1,0 +1,31 @@
+use std::sync::Arc;
+
+use crate::manage::caller::Caller;
+use crate::manage::desk::Desk;
+use crate::manage::grants::named;
+use crate::manage::http::{Answered, Call, Query, no_content};
+use crate::policy::Right;
+use crate::terms::EndReason;
+
+/// `DELETE /grants/{id}`: its actor stops it; its target, and whoever has the right, revokes it. The first end
+/// stays, and ending again is no error.
+pub(in crate::manage) async fn end(desk: Arc<Desk>, call: Call) -> Answered {
+    let at = call.at;
+    let caller = Caller::itself(&desk, &at).await?;
+    Query::read(&at.parts, &[])?;
+    let found = named(&desk, &at).await?;
+    let reason = match &found {
+        Some(grant) if caller.owns(grant) => EndReason::Stopped,
+        Some(grant) if caller.is_target_of(grant) => EndReason::Revoked,
+        _ => {
+            desk.demand(&caller.actor, Right::GrantsRevoke, &at.parts, at.now)
+                .await?;
+            EndReason::Revoked
+        }
+    };
+    if let Some(grant) = found {
+        let ending = desk.grants.end(grant.id(), reason, Some(caller.key()));
+        desk.stored(ending, &at.parts).await?;
+    }
+    Ok(no_content())
+}

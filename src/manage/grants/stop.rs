@@ -1,0 +1,51 @@
+use std::sync::Arc;
+
+use axum::response::Response;
+use http::StatusCode;
+
+use crate::manage::caller::Caller;
+use crate::manage::desk::Desk;
+use crate::manage::http::{Answered, Call, Problem, Query, no_content};
+use crate::middleware::Asking;
+use crate::policy::{Demand, Refused};
+use crate::terms::EndReason;
+
+/// `POST /grants/stop`: ends the grant by which the request comes, in every mode, and whatever policy, directory
+/// and audit say.
+pub(in crate::manage) async fn stop(desk: Arc<Desk>, call: Call) -> Answered {
+    let at = call.at;
+    let parts = &at.parts;
+    let asking = parts.extensions.get::<Asking>().and_then(Asking::take);
+    let Some(requested) = asking else {
+        Caller::any(&desk, &at)?;
+        return Err(conflict("no impersonation is going on"));
+    };
+    Query::read(parts, &[])?;
+    let Some(id) = requested.ask.grant().copied() else {
+        return Err(conflict("no grant stands behind this impersonation"));
+    };
+    let actor = requested.actor.key();
+    let found = desk.stored(desk.grants.find(&id), parts).await;
+    let theirs = match found {
+        Ok(Some(grant)) => {
+            let theirs = grant.actor().key() == actor && { requested.ask.target() }
+                .is_none_or(|target| target.is(grant.target().key()));
+            theirs && grant.is_alive_at(at.now)
+        }
+        Ok(None) => false,
+        // The store is silent; that the token was made here is enough to end what it goes on with.
+        Err(_) => requested.actor.voucher() == desk.minter.issuer_name(),
+    };
+    if !theirs {
+        let mut refused = Refused::unasked(requested.actor, "grant_over", Some(requested.ask));
+        refused.denial = refused.denial.demanding(Demand::AnotherToken);
+        return Err(desk.refuse(Box::new(refused), parts, at.now).await);
+    }
+    let ending = desk.grants.end(&id, EndReason::Stopped, Some(actor));
+    desk.stored(ending, parts).await?;
+    Ok(no_content())
+}
+
+fn conflict(title: &str) -> Box<Response> {
+    Problem::new(StatusCode::CONFLICT, title).into()
+}

@@ -1,0 +1,19 @@
+//! The endpoints of OAuth 2.0: tokens for app clients and other services, revocation, introspection.
+//!
+//! App clients prove themselves by their secret, in HTTP Basic or in the form (RFC 6749, section 2.3.1).
+
+mod authenticate;
+mod client_credentials;
+mod error;
+mod exchange;
+mod form;
+mod introspect;
+mod metadata;
+mod revoke;
+mod token;
+
+pub(super) use self::error::OAuthErrorView;
+pub(super) use self::introspect::introspect;
+pub(super) use self::metadata::{metadata, metadata_path};
+pub(super) use self::revoke::revoke;
+pub(super) use self::token::{TokenView, token};

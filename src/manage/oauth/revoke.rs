@@ -1,0 +1,50 @@
+use std::sync::Arc;
+
+use crate::identity::IdentityKey;
+use crate::manage::desk::Desk;
+use crate::manage::http::{Answered, Call, json};
+use crate::manage::oauth::authenticate::Asking;
+use crate::manage::oauth::error::OAuthError;
+use crate::policy::Right;
+use crate::terms::EndReason;
+use http::StatusCode;
+use serde_json::json;
+
+/// `POST /oauth2/revoke` (RFC 7009): ends the grant behind a token, and with it all of its tokens.
+///
+/// A client revokes what was issued to it or by which it acts; what was issued to others, with the right.
+/// What is no token, or none any more, is revoked already.
+pub(in crate::manage) async fn revoke(desk: Arc<Desk>, call: Call) -> Answered {
+    let asking = Asking::read(&desk, call).await?;
+    let token = asking.form.require("token")?;
+    let (parts, now) = (&asking.parts, asking.now);
+    let read = desk.layer.read_token(token, parts, now).await;
+    let read = read.map_err(|_| OAuthError::unavailable())?;
+    let minted_here = read.filter(|(claims, _)| claims.issuer() == desk.minter.issuer_name());
+    let Some((claims, requested)) = minted_here else {
+        return done();
+    };
+    let itself = IdentityKey::new(desk.minter.issuer_name(), &*asking.client.id);
+    let acts = { requested.as_ref() }.is_some_and(|requested| *requested.actor.key() == itself);
+    let own = acts || claims.client_id() == Some(&asking.client.id);
+    if !own {
+        asking.demand(&desk, Right::GrantsRevoke).await?;
+    }
+    let Some(id) = requested.and_then(|requested| requested.ask.grant().copied()) else {
+        let description = "a token without a grant counts until it expires";
+        return Err(OAuthError::bad("unsupported_token_type", description).into());
+    };
+    let reason = if acts {
+        EndReason::Stopped
+    } else {
+        EndReason::Revoked
+    };
+    let ending = desk.grants.end(&id, reason, Some(&itself));
+    let ended = desk.stored(ending, parts).await;
+    ended.map_err(|_| OAuthError::unavailable())?;
+    done()
+}
+
+fn done() -> Answered {
+    json(StatusCode::OK, &json!({}))
+}

@@ -1,0 +1,13 @@
+//! Without the feature the crate has no routes.
+
+use http::request::Parts;
+
+use crate::resolve::Requested;
+
+pub(in crate::middleware) fn is_judged_by_itself(_: &Parts) -> bool {
+    false
+}
+
+pub(in crate::middleware) fn keep(_: &Parts, requested: Requested) -> Option<Requested> {
+    Some(requested)
+}
