@@ -31,13 +31,19 @@ mod error;
 mod hub;
 mod keeper;
 mod limits;
+#[cfg(feature = "testing")]
+pub(crate) mod made_up;
 mod memory;
 mod pending;
 mod record;
 mod secret;
 mod session;
 mod source;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub mod sqlite;
 mod store;
+mod stored;
 
 pub use self::error::{StoreError, StoreErrorKind};
 pub(crate) use self::keeper::Beginning;
@@ -49,6 +55,10 @@ pub use self::secret::GrantSecret;
 pub use self::session::ActorSession;
 pub use self::source::GrantSource;
 pub(crate) use self::source::{Look, Told};
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use self::sqlite::sqlite;
 pub use self::store::{
     Cursor, Ended, Filter, GrantStore, Others, Page, Standing, StartLimit, Started,
 };
+pub use self::stored::StartError;
