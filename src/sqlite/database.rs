@@ -105,10 +105,10 @@ impl Database {
             }
             there => there?,
         };
-        if file.is_file() {
-            Ok(())
-        } else {
-            Err(io::Error::other("not a regular file"))
+        match file.file_type() {
+            kind if kind.is_file() => Ok(()),
+            kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            _ => Err(io::Error::other("not a regular file")),
         }
     }
 

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Row, Sqlite, Type};
 
 use super::error::Fault;
 use crate::grant::{End, Grant, Start, State};
@@ -23,36 +23,43 @@ pub(super) use select;
 
 /// The grant of a row, as it stands there.
 pub(super) fn read(row: &SqliteRow) -> Result<Grant, Fault> {
-    let start = Start::from_json(row.try_get::<&str, _>("start")?)?;
-    if row.try_get::<&[u8], _>("id")? != start.id().as_bytes() {
+    let start = Start::from_json(column(row, "start")?)?;
+    if column::<&[u8]>(row, "id")? != start.id().as_bytes() {
         return Err(Fault::Column("id"));
     }
-    let reason: Option<&str> = row.try_get("end_reason")?;
-    let ended_at: Option<i64> = row.try_get("ended_at")?;
-    let by: (Option<&str>, Option<&str>) =
-        (row.try_get("ended_by_iss")?, row.try_get("ended_by_sub")?);
-    let end = match (reason, ended_at) {
-        (None, None) => None,
-        (Some(reason), Some(at)) => Some(End {
-            reason: reason.parse().map_err(|_| Fault::Column("end_reason"))?,
-            at: moment(at),
-            by: match by {
-                (None, None) => None,
-                (Some(issuer), Some(subject)) => Some(IdentityKey::new(issuer, subject)),
-                _ => return Err(Fault::Column("ended_by")),
-            },
-        }),
-        _ => return Err(Fault::Column("ended_at")),
-    };
     let state = State {
-        deadline: moment(row.try_get("deadline")?),
-        last_used_at: moment(row.try_get("last_used_at")?),
-        end,
+        deadline: moment(column(row, "deadline")?),
+        last_used_at: moment(column(row, "last_used_at")?),
+        end: end(row)?,
     };
     Ok(Grant::new(Arc::new(start), state))
 }
 
-/// Nanoseconds since 1970, for the years that somebody might live in: 1678 to 2261.
+fn end(row: &SqliteRow) -> Result<Option<End>, Fault> {
+    let reason: Option<&str> = column(row, "end_reason")?;
+    let (reason, at) = match (reason, column(row, "ended_at")?) {
+        (None, None) => return Ok(None),
+        (Some(reason), Some(at)) => (reason, moment(at)),
+        _ => return Err(Fault::Column("ended_at")),
+    };
+    let issuer: Option<&str> = column(row, "ended_by_iss")?;
+    let by = match (issuer, column::<Option<&str>>(row, "ended_by_sub")?) {
+        (None, None) => None,
+        (Some(issuer), Some(subject)) => Some(IdentityKey::new(issuer, subject)),
+        _ => return Err(Fault::Column("ended_by_sub")),
+    };
+    let reason = reason.parse().map_err(|_| Fault::Column("end_reason"))?;
+    Ok(Some(End { reason, at, by }))
+}
+
+fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, Fault>
+where
+    T: Decode<'r, Sqlite> + Type<Sqlite>,
+{
+    row.try_get(name).map_err(|_| Fault::Column(name))
+}
+
+/// Nanoseconds since 1970, for the years 1678 to 2261; a moment outside is the nearest end of them.
 pub(super) fn nanos(time: Timestamp) -> i64 {
     let nanos = i128::from(time.unix_seconds()) * SECOND + i128::from(time.subsec_nanos());
     i64::try_from(nanos)

