@@ -28,6 +28,8 @@ impl Database {
 
     /// The same, of a file that must be there.
     pub(crate) async fn open_again(&self) -> Result<SqliteConnection, OpenError> {
+        self.may_be_written()
+            .map_err(|error| self.unusable(error))?;
         let begun = Instant::now();
         loop {
             match self.open_once().await {
@@ -57,14 +59,17 @@ impl Database {
     }
 
     /// Opens it from a thread of its own, because it is asked where there is no runtime, or one that
-    /// must not be blocked on; takes the lock for writing, which a file that may only be read refuses.
+    /// must not be blocked on; writes something and takes it back, which a file that may only be read refuses.
     pub(crate) fn try_out(
         &self,
         open: impl Future<Output = Result<SqliteConnection, OpenError>> + Send,
     ) -> Result<(), OpenError> {
         let tried = async {
             let mut connection = open.await.map_err(|error| error.why)?;
-            let lock = connection.begin_with("BEGIN IMMEDIATE").await?;
+            let mut lock = connection.begin_with("BEGIN IMMEDIATE").await?;
+            // A lock alone is also had on a disk that may only be read.
+            let write = "INSERT INTO ti_migration (part, version) VALUES ('', 0)";
+            sqlx::query(write).execute(&mut *lock).await?;
             lock.rollback().await?;
             connection.close().await?;
             Ok::<_, Why>(())
@@ -109,6 +114,23 @@ impl Database {
             kind if kind.is_file() => Ok(()),
             kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
             _ => Err(io::Error::other("not a regular file")),
+        }
+    }
+
+    /// SQLite opens what may not be written as well, and leaves a `-wal` that nobody may write.
+    #[cfg(unix)]
+    fn may_be_written(&self) -> io::Result<()> {
+        Ok(rustix::fs::access(
+            &self.path,
+            rustix::fs::Access::WRITE_OK,
+        )?)
+    }
+
+    #[cfg(not(unix))]
+    fn may_be_written(&self) -> io::Result<()> {
+        match fs::metadata(&self.path)?.permissions().readonly() {
+            true => Err(io::ErrorKind::PermissionDenied.into()),
+            false => Ok(()),
         }
     }
 
