@@ -202,7 +202,8 @@ async fn the_process_that_reads() {
 
 const READS: &str = "TOWER_IMPERSONATE_TEST_READS";
 
-/// The last user of a file takes its `-wal` away, and must not think so while another one is there.
+/// The last user of a file takes its `-wal` away, and must not think so while another one is there: as
+/// long as the file is open here, there is a lock on it.
 #[tokio::test]
 async fn what_another_process_reads_meanwhile_stays() {
     let (desk, folder) = (Desk::new(), Folder::new());
@@ -215,6 +216,9 @@ async fn what_another_process_reads_meanwhile_stays() {
         audit.flush().await.unwrap();
         // A connection that comes and goes beside the one for writing.
         assert_eq!(stored(&audit).await.len(), 2 * round);
+        let own = format!(":{} ", fs::metadata(file(&folder)).unwrap().ino());
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        assert!(locks.lines().any(|lock| lock.contains(&own)), "{locks}");
         let mut reads = again("the_process_that_reads", &[]);
         let read = reads.env(READS, file(&folder)).output().unwrap();
         let said = String::from_utf8_lossy(&read.stdout);

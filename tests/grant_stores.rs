@@ -136,11 +136,26 @@ async fn the_suite_names_what_a_store_breaks() {
     use broken::{Broken, Fault};
     for (fault, rows) in [
         (Fault::None, &[][..]),
-        (Fault::StartsWithoutLimit, &["a_person_has_one", "one_of_many_starts_wins"]),
-        (Fault::EndsTwice, &["the_first_end_stays", "one_of_many_ends_wins"]),
-        (Fault::ExtendsTooFar, &["an_extension_stops_at_the_latest_moment"]),
-        (Fault::ListsWithoutCursor, &["pages_have_no_gap_and_nothing_twice"]),
-        (Fault::LapsesTooEarly, &["what_lapsed_is_told_until_it_is_ended"]),
+        (
+            Fault::StartsWithoutLimit,
+            &["a_person_has_one", "one_of_many_starts_wins"],
+        ),
+        (
+            Fault::EndsTwice,
+            &["the_first_end_stays", "one_of_many_ends_wins"],
+        ),
+        (
+            Fault::ExtendsTooFar,
+            &["an_extension_stops_at_the_latest_moment"],
+        ),
+        (
+            Fault::ListsWithoutCursor,
+            &["pages_have_no_gap_and_nothing_twice"],
+        ),
+        (
+            Fault::LapsesTooEarly,
+            &["what_lapsed_is_told_until_it_is_ended"],
+        ),
         (Fault::ForgetsTooMuch, &["what_ended_long_ago_is_forgotten"]),
     ] {
         let suite = tokio::spawn(assert_grant_store(move || {

@@ -58,15 +58,12 @@ impl Index {
         for name in self.names(grant) {
             self.named.insert((name, cursor));
         }
-        match &grant.state().end {
-            Some(end) => {
-                self.ended.insert((end.at, cursor.id));
-            }
-            None => {
-                let name = self.hash(Name::Unended(grant.actor().key()));
-                self.named.insert((name, cursor));
-                self.over.insert((over_at(grant), cursor.id));
-            }
+        if let Some(end) = &grant.state().end {
+            self.ended.insert((end.at, cursor.id));
+        } else {
+            let name = self.hash(Name::Unended(grant.actor().key()));
+            self.named.insert((name, cursor));
+            self.over.insert((over_at(grant), cursor.id));
         }
     }
 

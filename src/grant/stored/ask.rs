@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::person::{NamesText, PersonText};
-use super::{Moment, Span, all, present};
+use super::{Moment, Nonsense, Span, present};
 use crate::terms::{Ask, GrantId, Mode, Reason, Strategy, TargetRef, Ticket, Wanted, Who};
 
 /// What was asked for.
@@ -85,7 +85,7 @@ impl<'a> AskText<'a> {
         }
     }
 
-    pub(super) fn ask(self) -> Option<Ask> {
+    pub(super) fn ask(self) -> Result<Ask, Nonsense> {
         let strategy = self.strategy.into();
         let mut ask = match self.wanted {
             WantedText::User { iss, by, narrowed } => {
@@ -101,31 +101,34 @@ impl<'a> AskText<'a> {
             }
             WantedText::Role(groups) => Ask::role(groups.names()).said_by(strategy),
         };
-        ask = ask.with_mode(self.mode.parse::<Mode>().ok()?);
+        ask = ask.with_mode(self.mode.parse::<Mode>().map_err(|_| Nonsense)?);
         if let Some(text) = self.reason {
-            let reason = Reason::parse(&text, usize::MAX).ok()?;
-            ask = ask.with_reason(Some(reason).filter(|reason| *reason.as_str() == *text)?);
+            let reason = Reason::parse(&text, usize::MAX).ok();
+            let reason = reason.filter(|reason| *reason.as_str() == *text);
+            ask = ask.with_reason(reason.ok_or(Nonsense)?);
         }
         if let Some(text) = self.ticket {
-            let ticket = Ticket::parse(&text).ok()?;
-            ask = ask.with_ticket(Some(ticket).filter(|ticket| *ticket.as_str() == *text)?);
+            let ticket = Ticket::parse(&text).ok();
+            let ticket = ticket.filter(|ticket| *ticket.as_str() == *text);
+            ask = ask.with_ticket(ticket.ok_or(Nonsense)?);
         }
         if let Some(scopes) = self.scopes {
             ask = ask.with_scopes(scopes.names());
         }
-        if let Some(ttl) = all(self.ttl, |ttl| ttl.duration())? {
+        if let Some(ttl) = self.ttl.map(|ttl| ttl.duration()).transpose()? {
             ask = ask.with_ttl(ttl);
         }
-        if let Some(grant) = all(self.grant, |grant| grant.parse::<GrantId>().ok())? {
+        if let Some(grant) = self.grant {
+            let grant = grant.parse::<GrantId>().map_err(|_| Nonsense)?;
             ask = ask.under(grant);
         }
-        if let Some(asked_at) = all(self.asked_at, |at| at.timestamp())? {
+        if let Some(asked_at) = self.asked_at.map(|at| at.timestamp()).transpose()? {
             ask = ask.since(asked_at);
         }
-        if let Some(vouched) = all(self.vouched, PersonText::identity)? {
+        if let Some(vouched) = self.vouched.map(PersonText::identity).transpose()? {
             ask = ask.vouched_for(vouched);
         }
-        Some(ask)
+        Ok(ask)
     }
 }
 

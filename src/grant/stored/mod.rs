@@ -48,8 +48,8 @@ impl Start {
     pub fn from_json(text: &str) -> Result<Self, StartError> {
         let damaged = match serde_json::from_str::<StartText<'_>>(text) {
             Ok(read) => match read.start() {
-                Some(start) => return Ok(start),
-                None => StartError(Wrong::Value),
+                Ok(start) => return Ok(start),
+                Err(Nonsense) => StartError(Wrong::Value),
             },
             Err(error) => StartError(Wrong::Json {
                 line: error.line(),
@@ -132,13 +132,13 @@ impl<'a> StartText<'a> {
         }
     }
 
-    fn start(self) -> Option<Start> {
+    fn start(self) -> Result<Start, Nonsense> {
         if self.v != VERSION {
-            return None;
+            return Err(Nonsense);
         }
         let session = self.session;
-        Some(Start {
-            id: self.id.parse::<GrantId>().ok()?,
+        Ok(Start {
+            id: self.id.parse::<GrantId>().map_err(|_| Nonsense)?,
             actor: self.actor.identity()?,
             actor_was_found: self.actor_was_found,
             target: self.target.identity()?,
@@ -151,15 +151,16 @@ impl<'a> StartText<'a> {
             client_id: self.client_id.map(Into::into),
             started_at: self.started_at.timestamp()?,
             latest: self.latest.timestamp()?,
-            idle_limit: all(self.idle_limit, |span| span.duration())?,
+            idle_limit: self.idle_limit.map(|span| span.duration()).transpose()?,
         })
     }
 }
 
 impl Moment {
-    fn timestamp(&self) -> Option<Timestamp> {
+    fn timestamp(&self) -> Result<Timestamp, Nonsense> {
         let beyond = Duration::from_nanos(self.1.into());
-        (self.1 < SECOND).then(|| Timestamp::from_unix_seconds(self.0).saturating_add(beyond))
+        let time = Timestamp::from_unix_seconds(self.0).saturating_add(beyond);
+        (self.1 < SECOND).then_some(time).ok_or(Nonsense)
     }
 }
 
@@ -170,8 +171,9 @@ impl From<Timestamp> for Moment {
 }
 
 impl Span {
-    fn duration(&self) -> Option<Duration> {
-        (self.1 < SECOND).then(|| Duration::new(self.0, self.1))
+    fn duration(&self) -> Result<Duration, Nonsense> {
+        let span = (self.1 < SECOND).then(|| Duration::new(self.0, self.1));
+        span.ok_or(Nonsense)
     }
 }
 
@@ -192,13 +194,8 @@ where
     T::deserialize(from)
 }
 
-/// What makes no sense is not the same as what is not there.
-fn all<T, U>(value: Option<T>, read: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
-    match value {
-        None => Some(None),
-        Some(value) => read(value).map(Some),
-    }
-}
+/// A value that nobody wrote.
+struct Nonsense;
 
 /// A text that is not the start of a grant, or not one of this version. It quotes nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

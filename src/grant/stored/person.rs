@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Moment, all, present};
+use super::{Moment, Nonsense, present};
 use crate::identity::{Affiliation, Identity, Kind, Login, Names};
 
 /// Somebody with all facts, known and unknown.
@@ -90,7 +90,7 @@ impl<'a> PersonText<'a> {
         }
     }
 
-    pub(super) fn identity(self) -> Option<Identity> {
+    pub(super) fn identity(self) -> Result<Identity, Nonsense> {
         let mut who = Identity::new(self.iss, self.sub)
             .with_kind(match self.kind {
                 KindText::Person => Kind::Person,
@@ -123,12 +123,12 @@ impl<'a> PersonText<'a> {
         };
         if let Some(login) = self.login {
             who = who.with_login(Login {
-                at: all(login.at, |at| at.timestamp())?,
+                at: login.at.map(|at| at.timestamp()).transpose()?,
                 context_class: login.context_class.map(Into::into),
                 methods: login.methods.names(),
             });
         }
-        Some(who)
+        Ok(who)
     }
 }
 

@@ -48,6 +48,10 @@ pub(super) fn holds(what: &str, holds: bool) -> Outcome {
     }
 }
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "what is compared is made for it"
+)]
 pub(super) fn same<T: PartialEq + Debug>(what: &str, saw: T, wanted: T) -> Outcome {
     match saw == wanted {
         true => Ok(()),

@@ -1,5 +1,5 @@
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::StoreToTest;
@@ -122,7 +122,7 @@ async fn dropped<T>(answer: Answer<T>, polls: usize) {
         let polled = answer
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
-        if let Poll::Ready(_) = polled {
+        if polled.is_ready() {
             return;
         }
         tokio::task::yield_now().await;
