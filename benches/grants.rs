@@ -9,7 +9,7 @@
 //! Each figure is the median of many calls, one after the other. What a grant takes in memory is what the
 //! store asks for and keeps, counted exactly, the grant itself included. The longest wait is that of
 //! another thread, which looks grants up all the while half of them lapse, are ended and forgotten; beside
-//! it stands the same while nothing is swept, because the machine interrupts both.
+//! it stands the same while as long as that another store is busy, because the machine interrupts both.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,7 +47,7 @@ fn main() {
         "sweep, ns",
         "forget, ns",
         "wait, us",
-        "idle, us"
+        "else, us"
     );
     for size in SIZES.into_iter().filter(|size| *size <= most) {
         runtime.block_on(memory(size));
@@ -106,13 +106,19 @@ async fn memory(size: usize) {
     let lapsed = median(200, async |_| {
         assert!(store.lapsed(soon).await.expect("it answers").is_empty());
     });
-    let idle = longest_wait(&store, &ids, async || {
-        thread::sleep(Duration::from_millis(500));
-    });
-    let idle = idle.await;
     let (mut sweep, mut forget) = (0.0, 0.0);
+    let began = Instant::now();
     let wait = longest_wait(&store, &ids, async || (sweep, forget) = swept(&store).await);
     let wait = wait.await;
+    let took = began.elapsed();
+    let elsewhere = MemoryStore::bounded(1);
+    let idle = longest_wait(&store, &ids, async || {
+        let began = Instant::now();
+        while began.elapsed() < took {
+            assert!(elsewhere.lapsed(soon).await.is_ok());
+        }
+    });
+    let idle = idle.await;
     println!(
         "{size:>9} {bytes:>9} {find:>9.0} {start:>9.0} {end:>9.0} {:>11.1} {:>11.1} {sweep:>11.0} {forget:>11.0} {:>11.1} {:>11.1}",
         person.await / 1e3,

@@ -9,8 +9,8 @@
 //! in a copy of yesterday, what was revoked today is alive. A row that makes no sense is an error to
 //! whoever asks for it, and never a grant.
 //!
-//! A find is one look-up by primary key, in a statement that is prepared once, on a thread of its own: some
-//! 50 µs, whatever the number of grants, and at most four at once. A start, an extension and an end each
+//! A find is one look-up by primary key, in a statement that is prepared once, on a thread of its own: about
+//! 100 µs, whatever the number of grants, and at most four at once. A start, an extension and an end each
 //! wait for the disk, one after the other.
 //!
 //! Caveat: the file belongs on a local disk, not on a network share. It holds what the tokens of actors
