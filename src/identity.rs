@@ -237,6 +237,11 @@ impl Identity {
         claim == "scope" || self.0.groups_claim.as_deref() == Some(claim)
     }
 
+    /// The claim of its token that holds the groups.
+    pub(crate) fn groups_claim(&self) -> Option<&str> {
+        self.0.groups_claim.as_deref()
+    }
+
     pub(crate) fn with_kind(self, kind: Kind) -> Self {
         self.change(|data| data.kind = kind)
     }

@@ -34,6 +34,8 @@ pub mod principal;
 pub mod rejection;
 pub mod resolve;
 pub mod secret;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 pub mod stamp;
 pub mod terms;
 #[cfg(feature = "testing")]

@@ -96,6 +96,12 @@ impl Timestamp {
         self.seconds
     }
 
+    /// The nanoseconds beyond [`unix_seconds`](Self::unix_seconds), less than a thousand million.
+    #[must_use]
+    pub const fn subsec_nanos(self) -> u32 {
+        self.nanos
+    }
+
     /// Whole milliseconds since 1970-01-01T00:00:00Z; zero for a moment before.
     #[must_use]
     pub fn unix_millis(self) -> u64 {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up. A module not listed here does not exist.
 const FLOORS: &[&[&str]] = &[
-    &["answer", "secret", "time", "visible"],
+    &["answer", "secret", "sqlite", "time", "visible"],
     &["identity"],
     &["terms"],
     &["browser", "measure"],

@@ -190,3 +190,39 @@ async fn what_was_acknowledged_is_there_when_the_process_was_killed() {
     }
     assert_eq!(acknowledged, 30);
 }
+
+/// Opens the audit, reads it and closes it again.
+#[tokio::test]
+async fn the_process_that_reads() {
+    let Some(path) = env::var_os(READS) else {
+        return;
+    };
+    println!("read {}", stored(&audit::sqlite(path)).await.len());
+}
+
+const READS: &str = "TOWER_IMPERSONATE_TEST_READS";
+
+/// The last user of a file takes its `-wal` away, and must not think so while another one is there: as
+/// long as the file is open here, there is a lock on it.
+#[tokio::test]
+async fn what_another_process_reads_meanwhile_stays() {
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let audit = audit::sqlite(file(&folder));
+    let layer = over(&desk, &audit);
+    for round in 1..4 {
+        desk.as_carol(&layer, &AS_ALICE)
+            .await
+            .assert_ran_as("alice", Some("carol"));
+        audit.flush().await.unwrap();
+        // A connection that comes and goes beside the one for writing.
+        assert_eq!(stored(&audit).await.len(), 2 * round);
+        let own = format!(":{} ", fs::metadata(file(&folder)).unwrap().ino());
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        assert!(locks.lines().any(|lock| lock.contains(&own)), "{locks}");
+        let mut reads = again("the_process_that_reads", &[]);
+        let read = reads.env(READS, file(&folder)).output().unwrap();
+        let said = String::from_utf8_lossy(&read.stdout);
+        assert!(said.contains(&format!("read {}\n", 2 * round)), "{said}");
+    }
+    assert_eq!(stored(&audit).await.len(), 6);
+}

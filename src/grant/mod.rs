@@ -11,7 +11,23 @@
 //! - Ending is never held up: neither an audit nor a store that fails keeps a grant alive here.
 //! - Idle limits count requests; streams and sockets that go on are no use of a grant.
 //!
-//! A [`memory`] store knows one process. Several processes need a store that all of them share.
+//! A [`memory`] store knows one process. Several processes need a store that all of them share: on one
+//! machine a SQLite file (`sqlite`, with the feature of that name), elsewhere one of your own.
+//!
+//! # A store of your own
+//!
+//! A [`GrantStore`] keeps what was agreed, which never changes ([`Start::to_json`]), and beside it what
+//! does: the deadline, the last use and the end of [`State`]. Each method is one transition, done as a
+//! whole or not at all, whoever else is at it: a compare-and-set, a script or a transaction, never a read
+//! and then a write. `testing::assert_grant_store` (feature `testing`) holds a store to it.
+//!
+//! - What cannot be read is an error and never a grant; what cannot be asked is an error and never "none".
+//! - An end must not be forgotten before its grant is: an entry that the store drops by itself has to live
+//!   beyond [`Grant::latest`].
+//! - `find` is asked on every request that is made under a grant, and by [`poll_interval`] while a response
+//!   goes on. One that reads from a replica may be asked before the end arrives there: read where you write.
+//!
+//! [`poll_interval`]: GrantStore::poll_interval
 //!
 //! ```
 //! use tower_impersonate::grant::{self, Filter, GrantLimits, Grants, Page};
@@ -34,12 +50,18 @@ mod hub;
 mod introspect;
 mod keeper;
 mod limits;
+#[cfg(feature = "testing")]
+pub(crate) mod made_up;
 mod memory;
 mod pending;
 mod record;
 mod session;
 mod source;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub mod sqlite;
 mod store;
+mod stored;
 
 pub use self::error::{StoreError, StoreErrorKind};
 #[cfg(feature = "jwks")]
@@ -53,6 +75,10 @@ pub use self::record::{End, Grant, Start, State};
 pub use self::session::ActorSession;
 pub use self::source::GrantSource;
 pub(crate) use self::source::{Look, Told};
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use self::sqlite::sqlite;
 pub use self::store::{
     Cursor, Ended, Filter, GrantStore, Others, Page, Standing, StartLimit, Started,
 };
+pub use self::stored::StartError;

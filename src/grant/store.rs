@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 /// A store does not decide: whether somebody may was decided before. It does not look at a clock
 /// either; `now` is told.
 pub trait GrantStore: Send + Sync {
-    /// Keeps a new grant, unless the limits say otherwise.
+    /// Keeps a new grant, unless the limits say otherwise. An id that is there already is an error.
     fn start(&self, grant: Grant, limit: StartLimit) -> Answer<Result<Started, StoreError>>;
 
     /// The grant of that id, alive or ended; `None` where there is none, or none any more.
@@ -25,7 +25,7 @@ pub trait GrantStore: Send + Sync {
     fn find(&self, id: &GrantId) -> Answer<Result<Option<Grant>, StoreError>>;
 
     /// Says that it was used. It moves [`last_used_at`](crate::grant::State) forward, never back, and
-    /// does nothing to a grant that ended.
+    /// does nothing to a grant that ended, or that is over at that moment.
     fn used(&self, id: &GrantId, at: Timestamp) -> Answer<Result<(), StoreError>>;
 
     /// Moves the deadline of a grant that is alive at `now`, forward only and never beyond

@@ -36,6 +36,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod clock;
+mod grant_store;
 mod issuer;
 mod keys;
 #[cfg(feature = "otel")]
@@ -46,10 +47,12 @@ mod stamped;
 mod token;
 
 pub use self::clock::ManualClock;
+pub use self::grant_store::{StoreToTest, assert_grant_store};
 pub use self::issuer::TestIssuer;
 pub use self::recording::RecordingSink;
 pub use self::stamped::{Observed, assert_all_stamped, assert_none_stamped};
 pub use self::token::TokenBuilder;
+pub use crate::grant::made_up::TestGrant;
 
 /// The audience that test tokens carry and test issuers ask for.
 pub const AUDIENCE: &str = "test-api";

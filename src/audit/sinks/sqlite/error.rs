@@ -2,6 +2,8 @@ use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::sqlite::{OpenError, Why};
+
 /// A database that could not be opened, read or pruned.
 #[derive(Debug)]
 pub struct SqliteError {
@@ -49,18 +51,6 @@ impl SqliteError {
         self
     }
 
-    /// Whether somebody else holds a lock: SQLITE_BUSY and its extended codes.
-    pub(super) fn is_locked(&self) -> bool {
-        const BUSY: u32 = 5;
-        let error = self.source.as_ref().and_then(|s| s.downcast_ref());
-        let code = match error {
-            Some(sqlx::Error::Database(error)) => error.code(),
-            _ => None,
-        };
-        code.and_then(|code| code.parse::<u32>().ok())
-            .is_some_and(|code| code & 0xFF == BUSY)
-    }
-
     /// What went wrong.
     #[must_use]
     pub fn kind(&self) -> SqliteErrorKind {
@@ -89,6 +79,16 @@ impl fmt::Display for SqliteError {
 impl Error for SqliteError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().and_then(Error::source)
+    }
+}
+
+impl From<OpenError> for SqliteError {
+    fn from(error: OpenError) -> Self {
+        let opened = match error.why {
+            Why::Newer => Self::of(SqliteErrorKind::Newer),
+            Why::Failed(error) => Self::caused(SqliteErrorKind::Database, error),
+        };
+        opened.at(&error.path)
     }
 }
 

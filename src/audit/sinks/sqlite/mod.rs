@@ -37,9 +37,7 @@
 //! # }
 //! ```
 
-mod database;
 mod error;
-mod migrate;
 mod query;
 mod writer;
 
@@ -54,12 +52,12 @@ use std::time::Duration;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::Semaphore;
 
-use self::database::Database;
 use self::writer::{Connections, Writer};
 use super::backlog::{FULL, Line};
 use super::queued::check_capacity;
 use crate::answer::Answer;
 use crate::audit::{AuditError, AuditSink, Completion, Event, EventId};
+use crate::sqlite::{Database, Part};
 use crate::time::Timestamp;
 
 /// Writes every event into a SQLite database, where it can be searched.
@@ -70,6 +68,7 @@ pub fn sqlite(path: impl Into<PathBuf>) -> SqliteAudit {
     let database = Database {
         path: path.into(),
         busy_timeout: Duration::from_millis(500),
+        part: EVENTS,
     };
     SqliteAudit::new(database, CAPACITY)
 }
@@ -183,7 +182,8 @@ impl AuditSink for SqliteAudit {
                 "the busy timeout of an audit database must be between 1 ms and 5 s",
             ));
         }
-        self.database.try_out().map_err(AuditError::new)
+        let tried = self.database.try_out(self.database.open());
+        tried.map_err(|error| AuditError::new(SqliteError::from(error)))
     }
 }
 
@@ -218,6 +218,12 @@ async fn prune(connection: &mut SqliteConnection, before: &str) -> Result<u64, S
         tokio::task::yield_now().await;
     }
 }
+
+/// Its tables.
+const EVENTS: Part = Part {
+    name: "audit",
+    steps: &[include_str!("migrations/0001_events.sql")],
+};
 
 const CAPACITY: usize = 1024;
 /// A write waits for locks at most once or twice, when it opens the file and when it begins.

@@ -2,12 +2,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::{Connection, SqliteConnection};
 
-use super::database::{Database, FileId};
 use super::error::SqliteError;
 use crate::answer::Answer;
 use crate::audit::sinks::backlog::Write;
 use crate::audit::{AuditError, Event};
 use crate::identity::Identity;
+use crate::sqlite::{Database, FileId};
 use crate::visible;
 
 /// Writes events, several in one transaction.

@@ -1,14 +1,15 @@
-use std::collections::{BTreeSet, HashMap};
+mod index;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::index::{Index, List};
 use crate::answer::Answer;
 use crate::grant::{
-    Cursor, End, Ended, Filter, Grant, GrantStore, Others, Page, StartLimit, Started, State,
-    StoreError,
+    End, Ended, Filter, Grant, GrantStore, Others, Page, StartLimit, Started, State, StoreError,
 };
-use crate::identity::IdentityKey;
 use crate::terms::{EndReason, GrantId};
 use crate::time::Timestamp;
 
@@ -26,21 +27,20 @@ pub fn memory() -> MemoryStore {
 pub struct MemoryStore(Arc<Shared>);
 
 struct Shared {
-    /// By the first bits of the id, so that requests of different grants do not wait for one another.
+    /// By the first byte of the id, so that requests of different grants do not wait for one another.
+    /// Held for one grant at a time, and after the index where both are.
     parts: [Mutex<HashMap<GrantId, Grant>>; PARTS],
-    /// Held by whatever starts or forgets grants, before any part.
+    /// Held by whatever starts, ends, lists or forgets, for a portion of the grants at a time. A request
+    /// under a grant does not need it.
     index: Mutex<Index>,
     most: usize,
 }
 
-const PARTS: usize = 64;
+/// As many as a byte has values.
+const PARTS: usize = 256;
 
-#[derive(Default)]
-struct Index {
-    all: BTreeSet<Cursor>,
-    of_actor: HashMap<IdentityKey, BTreeSet<Cursor>>,
-    of_target: HashMap<IdentityKey, BTreeSet<Cursor>>,
-}
+/// How many grants are looked at while the index is held.
+const PORTION: usize = 128;
 
 impl MemoryStore {
     /// A store of at most that many grants, those that ended included; a start beyond them is refused.
@@ -54,9 +54,9 @@ impl MemoryStore {
     }
 
     fn part(&self, id: &GrantId) -> MutexGuard<'_, HashMap<GrantId, Grant>> {
-        let first = id.as_bytes().first().copied().unwrap_or_default();
-        let part = self.0.parts.get(usize::from(first) % PARTS);
-        // The remainder is always a part.
+        let [first, ..] = id.as_bytes();
+        // There is a part for every byte.
+        let part = self.0.parts.get(usize::from(*first));
         locked(part.unwrap_or(&self.0.parts[0]))
     }
 
@@ -66,11 +66,12 @@ impl MemoryStore {
 
     fn start_now(&self, grant: Grant, limit: StartLimit) -> Result<Started, StoreError> {
         let mut index = locked(&self.0.index);
-        let of_actor = index.of_actor.get(grant.actor().key());
-        let alive: Vec<Grant> = of_actor
-            .into_iter()
-            .flatten()
+        if self.part(grant.id()).contains_key(grant.id()) {
+            return Err(StoreError::unavailable("there is a grant of that id"));
+        }
+        let alive: Vec<Grant> = { index.unended_of(grant.actor().key()) }
             .filter_map(|cursor| self.get(&cursor.id))
+            .filter(|other| other.actor().key() == grant.actor().key())
             .filter(|other| other.is_alive_at(limit.now))
             .collect();
         let is_same = |other: &Grant| other.target().key() == grant.target().key();
@@ -89,7 +90,7 @@ impl MemoryStore {
             }
             Others::Replaced => limit.replaces(&alive, is_same),
         };
-        if index.all.len() >= self.0.most {
+        if index.len() >= self.0.most {
             return Err(StoreError::full());
         }
         let end = End {
@@ -97,7 +98,7 @@ impl MemoryStore {
             at: limit.now,
             by: Some(grant.actor().key().clone()),
         };
-        let end = |other: &Grant| self.end_now(other.id(), end.clone());
+        let end = |other: &Grant| self.end_in(&mut index, other.id(), end.clone());
         let replaced = replaced.into_iter().filter_map(end);
         let replaced = replaced.filter(|ended| ended.now).map(|ended| ended.grant);
         let replaced = replaced.collect();
@@ -106,11 +107,12 @@ impl MemoryStore {
         Ok(Started::New(grant, replaced))
     }
 
-    fn end_now(&self, id: &GrantId, end: End) -> Option<Ended> {
+    fn end_in(&self, index: &mut Index, id: &GrantId, end: End) -> Option<Ended> {
         let mut part = self.part(id);
         let grant = part.get_mut(id)?;
         let now = grant.state().end.is_none();
         if now {
+            index.ended(grant, end.at);
             let state = State {
                 end: Some(end),
                 ..grant.state().clone()
@@ -133,75 +135,54 @@ impl MemoryStore {
     }
 
     fn list_now(&self, filter: &Filter, page: &Page) -> Vec<Grant> {
-        let index = locked(&self.0.index);
-        let nobody = BTreeSet::new();
-        let among = match (&filter.actor, &filter.target) {
-            (Some(actor), _) => index.of_actor.get(actor).unwrap_or(&nobody),
-            (None, Some(target)) => index.of_target.get(target).unwrap_or(&nobody),
-            (None, None) => &index.all,
-        };
-        let before = page.after;
         let size = page.size.min(Page::MAX);
-        let found = among
-            .iter()
-            .rev()
-            .filter(|cursor| before.is_none_or(|before| **cursor < before))
-            .filter_map(|cursor| self.get(&cursor.id))
-            .filter(|grant| filter.fits(grant));
-        found.take(size).collect()
+        let mut list = List::new(&locked(&self.0.index), filter, page.after);
+        let mut found = Vec::new();
+        while found.len() < size {
+            let portion = list.portion(&locked(&self.0.index), PORTION);
+            if portion.is_empty() {
+                break;
+            }
+            let grants = portion.iter().filter_map(|cursor| self.get(&cursor.id));
+            found.extend(grants.filter(|grant| filter.fits(grant)));
+        }
+        found.truncate(size);
+        found
     }
 
     fn lapsed_now(&self, now: Timestamp) -> Vec<Grant> {
-        let mut lapsed = Vec::new();
-        for part in &self.0.parts {
-            let room = Page::MAX - lapsed.len();
-            let part = locked(part);
-            let over = |grant: &&Grant| grant.state().end.is_none() && !grant.is_alive_at(now);
-            lapsed.extend(part.values().filter(over).take(room).cloned());
+        let (mut lapsed, mut after) = (Vec::new(), None);
+        while lapsed.len() < Page::MAX {
+            let mut index = locked(&self.0.index);
+            let portion = index.over(now, after, PORTION.min(Page::MAX - lapsed.len()));
+            let Some(last) = portion.last() else { break };
+            after = Some(*last);
+            for (at, id) in portion {
+                let grant = self.get(&id).filter(|grant| grant.state().end.is_none());
+                let own = grant.as_ref().and_then(|grant| grant.end_at(now));
+                if own.is_some() {
+                    lapsed.extend(grant);
+                } else {
+                    // It was used or extended since.
+                    index.over_later(at, &id, grant.as_ref());
+                }
+            }
         }
         lapsed
     }
 
     fn forget_now(&self, ended_before: Timestamp) -> u64 {
-        let mut index = locked(&self.0.index);
         let mut forgotten = 0;
-        for part in &self.0.parts {
-            locked(part).retain(|_, grant| {
-                let end = grant.state().end.as_ref();
-                let old = end.is_some_and(|end| end.at < ended_before);
-                if old {
-                    index.remove(grant);
-                    forgotten += 1;
-                }
-                !old
-            });
-        }
-        forgotten
-    }
-}
-
-impl Index {
-    fn insert(&mut self, grant: &Grant) {
-        let cursor = Cursor::from(grant);
-        self.all.insert(cursor);
-        let (actor, target) = (grant.actor().key(), grant.target().key());
-        { self.of_actor.entry(actor.clone()).or_default() }.insert(cursor);
-        { self.of_target.entry(target.clone()).or_default() }.insert(cursor);
-    }
-
-    fn remove(&mut self, grant: &Grant) {
-        let cursor = Cursor::from(grant);
-        self.all.remove(&cursor);
-        let own = [
-            (&mut self.of_actor, grant.actor().key()),
-            (&mut self.of_target, grant.target().key()),
-        ];
-        for (of, key) in own {
-            if let Some(cursors) = of.get_mut(key) {
-                cursors.remove(&cursor);
-                if cursors.is_empty() {
-                    of.remove(key);
-                }
+        loop {
+            let mut index = locked(&self.0.index);
+            let old = index.ended_before(ended_before, PORTION);
+            if old.is_empty() {
+                return forgotten;
+            }
+            for (at, id) in old {
+                let gone = self.part(&id).remove(&id);
+                index.remove(at, &id, gone.as_ref());
+                forgotten += u64::from(gone.is_some());
             }
         }
     }
@@ -217,8 +198,8 @@ impl GrantStore for MemoryStore {
     }
 
     fn used(&self, id: &GrantId, at: Timestamp) -> Answer<Result<(), StoreError>> {
-        self.change(id, |state, _| {
-            if state.end.is_none() {
+        self.change(id, |state, grant| {
+            if grant.is_alive_at(at) {
                 state.last_used_at = state.last_used_at.max(at);
             }
         });
@@ -240,7 +221,8 @@ impl GrantStore for MemoryStore {
     }
 
     fn end(&self, id: &GrantId, end: End) -> Answer<Result<Option<Ended>, StoreError>> {
-        Answer::now(Ok(self.end_now(id, end)))
+        let mut index = locked(&self.0.index);
+        Answer::now(Ok(self.end_in(&mut index, id, end)))
     }
 
     fn list(&self, filter: &Filter, page: &Page) -> Answer<Result<Vec<Grant>, StoreError>> {
@@ -267,7 +249,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
-            .field("grants", &locked(&self.0.index).all.len())
+            .field("grants", &locked(&self.0.index).len())
             .finish_non_exhaustive()
     }
 }
