@@ -259,6 +259,11 @@ impl Identity {
         })
     }
 
+    /// Without what was known of the account: that is asked anew each time.
+    pub(crate) fn without_standing(self) -> Self {
+        self.change(|data| data.enabled = None)
+    }
+
     /// As [`completed_by`](Self::completed_by), with what its own token said when a grant started.
     pub(crate) fn resumed_from(self, start: &Self) -> Self {
         self.completed_by(start).change(|data| {

@@ -8,12 +8,14 @@
 
 pub mod answer;
 pub mod audit;
+pub mod browser;
 pub mod directory;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub mod extract;
 pub mod gate;
 pub mod grant;
+pub mod guard;
 pub mod identity;
 #[cfg(feature = "manage")]
 #[cfg_attr(docsrs, doc(cfg(feature = "manage")))]

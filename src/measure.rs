@@ -193,6 +193,7 @@ const KINDS: &[&str] = &[
     "narrowed_groups",
     "no_directory",
     "not",
+    "not_while_impersonating",
     "pairs",
     "rank",
     "read_only",

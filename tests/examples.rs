@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use example::command;
-use http::Request;
+use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -29,8 +29,17 @@ use tower_impersonate::stamp::fields;
 async fn support_desk_answers_as_the_readme_says() {
     let example = Example::start("support_desk", &["--port", "0"]);
     let curls = example.read_until("tail -f ");
-    let [alice, carol, as_alice, profile, bob, without_reason] = &curls.lines[..] else {
-        panic!("six lines to try: {:?}", curls.lines);
+    let [
+        alice,
+        carol,
+        as_alice,
+        profile,
+        bob,
+        without_reason,
+        guarded @ ..,
+    ] = &curls.lines[..]
+    else {
+        panic!("nine lines to try: {:?}", curls.lines);
     };
     let orders = json!([{ "id": 1, "item": "a red bicycle" }, { "id": 2, "item": "a bell" }]);
 
@@ -70,8 +79,24 @@ async fn support_desk_answers_as_the_readme_says() {
     assert_eq!(answer.status, 400);
     assert_eq!(answer.body["error"], "invalid_request");
 
+    let [own_password, password, email] = guarded else {
+        panic!("nine lines to try: {:?}", curls.lines);
+    };
+    let answer = own_password.send().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.body,
+        json!({ "changed": "password", "of": "alice-sub" })
+    );
+    for refused in [password, email] {
+        let answer = refused.send().await;
+        assert_eq!(answer.status, 403);
+        assert_eq!(answer.body["error"], "not_while_impersonating");
+        assert_eq!(answer.headers["cache-control"], "no-store");
+    }
+
     let audit = PathBuf::from(curls.end.trim_start_matches("tail -f ").trim());
-    let events = read_events(&audit, 6);
+    let events = read_events(&audit, 12);
     let named = |name: &str| -> Vec<&Value> {
         events
             .iter()
@@ -79,13 +104,13 @@ async fn support_desk_answers_as_the_readme_says() {
             .collect()
     };
     let requests = named("impersonation.request");
-    assert_eq!(requests.len(), 2, "{events:#?}");
+    assert_eq!(requests.len(), 4, "{events:#?}");
     for event in requests.into_iter().chain(named("impersonation.completed")) {
         assert_eq!(event["impersonation.actor.sub"], "carol-sub");
         assert_eq!(event["impersonation.target.sub"], "alice-sub");
         assert_eq!(event["impersonation.reason"], "ticket 4711");
     }
-    assert_eq!(named("impersonation.completed").len(), 2, "{events:#?}");
+    assert_eq!(named("impersonation.completed").len(), 4, "{events:#?}");
     let denials: Vec<_> = named("impersonation.denied")
         .iter()
         .map(|event| {
@@ -100,6 +125,8 @@ async fn support_desk_answers_as_the_readme_says() {
         [
             (&json!("bob-sub"), &json!("in_group(support)")),
             (&json!("carol-sub"), &json!("reason_required")),
+            (&json!("carol-sub"), &json!("not_while_impersonating")),
+            (&json!("carol-sub"), &json!("not_while_impersonating")),
         ]
     );
 
@@ -126,14 +153,14 @@ async fn support_desk_stamps_each_line_of_json() {
     let example = Example::start("support_desk", &["--json", "--port", "0"]);
     let told = example.stderr_with(&["tail -f "]);
     let curls: Vec<_> = told.lines().filter_map(Curl::parse).collect();
-    let statuses = [200, 200, 200, 200, 403, 400];
+    let statuses = [200, 200, 200, 200, 403, 400, 200, 403, 403];
     assert_eq!(curls.len(), statuses.len(), "{told}");
     for (curl, status) in curls.iter().zip(statuses) {
         assert_eq!(curl.send().await.status, status);
     }
 
     let (mut stamped, mut plain, mut completed, mut denied) = (0, 0, 0, 0);
-    while (completed, denied) != (2, 2) {
+    while (completed, denied) != (4, 4) {
         let text = example.next_line();
         let line: Members = serde_json::from_str(&text).unwrap();
         let member = |name: &str| line.0.iter().find(|(own, _)| own == name).map(|(_, v)| v);
@@ -157,8 +184,9 @@ async fn support_desk_stamps_each_line_of_json() {
         completed += i32::from(event == Some("impersonation.completed".into()));
         denied += i32::from(event == Some("impersonation.denied".into()));
     }
-    // Two requests with two events each, and the shop's own line; as herself, and two denials.
-    assert!(stamped >= 5 && plain >= 4, "{stamped} {plain}");
+    // Four requests with two events each, two denials of theirs, and the shop's own line; as herself, and
+    // two denials before that.
+    assert!(stamped >= 11 && plain >= 4, "{stamped} {plain}");
 }
 
 /// The members of a JSON object as they stand there, one that is there twice included.
@@ -494,6 +522,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A `curl` line, as a shell would read it.
 #[derive(Debug)]
 struct Curl {
+    method: Method,
     url: String,
     headers: Vec<(String, String)>,
 }
@@ -507,7 +536,7 @@ struct Answer {
 
 impl Curl {
     fn parse(line: &str) -> Option<Self> {
-        let mut url = None;
+        let (mut url, mut method) = (None, Method::GET);
         let mut headers = Vec::new();
         let mut words = words(line).into_iter();
         if words.next()? != "curl" {
@@ -516,6 +545,7 @@ impl Curl {
         while let Some(word) = words.next() {
             match word.as_str() {
                 "-i" => {}
+                "-X" => method = words.next()?.parse().ok()?,
                 "-H" => {
                     let header = words.next()?;
                     let (name, value) = header.split_once(": ")?;
@@ -524,11 +554,15 @@ impl Curl {
                 _ => url = Some(word),
             }
         }
-        Some(Self { url: url?, headers })
+        Some(Self {
+            method,
+            url: url?,
+            headers,
+        })
     }
 
     async fn send(&self) -> Answer {
-        let mut request = Request::get(&self.url);
+        let mut request = Request::builder().method(&self.method).uri(&self.url);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -572,9 +606,14 @@ fn words(line: &str) -> Vec<String> {
 #[test]
 fn a_line_is_read_as_a_shell_reads_it() {
     let curl = Curl::parse("curl -i http://127.0.0.1:1/me -H 'a: b c'  -H 'd: e'").unwrap();
-    assert_eq!(curl.url, "http://127.0.0.1:1/me");
+    assert_eq!(
+        (&*curl.url, curl.method),
+        ("http://127.0.0.1:1/me", Method::GET)
+    );
     let expected = [("a", "b c"), ("d", "e")].map(|(n, v)| (n.to_owned(), v.to_owned()));
     assert_eq!(curl.headers, expected);
+    let post = Curl::parse("curl -i -X POST http://127.0.0.1:1/me").unwrap();
+    assert_eq!(post.method, Method::POST);
     assert!(Curl::parse("# Alice").is_none());
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use support::expect::{Fault, broken_directory};
 use support::{Desk, Seen, get, send};
 use tower::{Layer, service_fn};
+use tower_impersonate::guard::deny_while_impersonating;
 use tower_impersonate::middleware::Builder;
 use tower_impersonate::rejection::{Problem, Rejection, RejectionKind};
 use tower_impersonate::testing::TestIssuer;
@@ -101,6 +102,14 @@ async fn each(desk: &Desk, more: &[(&'static str, &'static str)]) -> Vec<Seen> {
         })),
     );
     seen.push(send(twice, with(get(&desk.carol(), &[]))).await);
+    let guarded = || {
+        deny_while_impersonating().layer(service_fn(|_: Request<Full<Bytes>>| async move {
+            Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
+        }))
+    };
+    let inside = layer.layer(guarded());
+    seen.push(send(inside, with(get(&desk.carol(), AS_ALICE))).await);
+    seen.push(send(guarded(), with(get(&desk.carol(), AS_ALICE))).await);
     seen
 }
 
@@ -118,7 +127,7 @@ type Golden = (
 );
 
 /// Kind, status, challenge, title, error code, gRPC status.
-fn golden() -> [Golden; 15] {
+fn golden() -> [Golden; 17] {
     use RejectionKind as K;
     let max_age = Duration::from_secs(900);
     let plain = Some(r#"Bearer realm="api""#);
@@ -229,6 +238,22 @@ fn golden() -> [Golden; 15] {
         (K::Unavailable, 503, None, busy, None, "14"),
         (
             K::LayerAppliedTwice,
+            500,
+            None,
+            "the service is not configured correctly",
+            None,
+            "13",
+        ),
+        (
+            K::NotWhileImpersonating,
+            403,
+            None,
+            "this cannot be done while impersonating",
+            Some("not_while_impersonating"),
+            "7",
+        ),
+        (
+            K::LayerMissing,
             500,
             None,
             "the service is not configured correctly",

@@ -36,7 +36,7 @@ fn error<T: std::error::Error + Send + Sync + 'static>() {}
 #[test]
 fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     use tower_impersonate::{
-        directory, extract, gate, identity, measure, middleware, otel, principal, rejection,
+        directory, extract, gate, identity, measure, middleware, mint, otel, principal, rejection,
         resolve, stamp, terms, testing, time, token,
     };
     type Inner = BoxCloneSyncService<Request<()>, Response<Full<Bytes>>, BoxError>;
@@ -105,6 +105,19 @@ fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     cloned::<token::HttpClient>();
     cloned::<token::Issuer>();
     cloned::<token::IssuerFacts>();
+    cloned::<mint::KeyError>();
+    cloned::<mint::MintRequest>();
+    cloned::<mint::Minted>();
+    cloned::<mint::Minter>();
+    cloned::<mint::MinterError>();
+    cloned::<mint::SigningKey>();
+    copied::<mint::MintError>();
+    copied::<mint::MintErrorKind>();
+    copied::<mint::Rotation>();
+    shared::<mint::MinterBuilder>();
+    error::<mint::KeyError>();
+    error::<mint::MintError>();
+    error::<mint::MinterError>();
     cloned::<token::StaticKeys>();
     cloned::<Secret<'static>>();
     cloned::<time::SystemClock>();

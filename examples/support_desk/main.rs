@@ -8,11 +8,13 @@
 //! ```
 //!
 //! It starts an embedded issuer and a small shop whose handlers know nothing of impersonation
-//! (`shop.rs`), puts the layer around it (`desk.rs`), prints `curl` lines to paste into a second
+//! (`shop.rs`), puts the layer around it (`desk.rs`), keeps password and e-mail address for the customers
+//! alone (`account.rs`), prints `curl` lines to paste into a second
 //! terminal, and shows each event with the spans around it as it happens: who is the user, and who
 //! was really there. Port 0 takes any free one. Nothing leaves this machine unless `--otlp` says where
 //! to; with it or `--json` the lines of JSON have the standard output to themselves.
 
+mod account;
 mod desk;
 mod shop;
 
@@ -48,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .map_response(IntoResponse::into_response)
         .layer(TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().level(Level::INFO)))
         .layer(layer)
-        .service(shop::router());
+        .service(shop::router().merge(account::router()));
 
     let listener =
         tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)))
@@ -151,6 +153,20 @@ fn what_to_try(issuer: &TestIssuer, address: SocketAddr, audit: &Path) -> String
     ] {
         text += &format!(
             "# {what}\ncurl -i http://{address}{path} -H 'authorization: Bearer {token}'{headers}\n\n"
+        );
+    }
+    for (what, path, token, headers) in [
+        ("Alice changes her password", "/password", &alice, ""),
+        (
+            "Carol, as Alice, cannot: 403",
+            "/password",
+            &carol,
+            as_alice,
+        ),
+        ("nor her e-mail address: 403", "/email", &carol, as_alice),
+    ] {
+        text += &format!(
+            "# {what}\ncurl -i -X POST http://{address}{path} -H 'authorization: Bearer {token}'{headers}\n\n"
         );
     }
     text + &format!("# Who was really there\ntail -f {}\n", audit.display())

@@ -40,6 +40,19 @@ pub enum EventName {
 }
 
 impl EventName {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Request,
+        Self::Denied,
+        Self::Completed,
+        Self::Started,
+        Self::Issued,
+        Self::Extended,
+        Self::Ended,
+        Self::Expired,
+        Self::Revoked,
+    ];
+
     /// The name as it is written.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

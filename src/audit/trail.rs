@@ -130,6 +130,17 @@ impl Trail {
             None => Answer::now(Ok(())),
         }
     }
+
+    /// Records that a request which was let through wants to do what it may not, by the limit of
+    /// [`denied`](Self::denied).
+    pub fn refused(
+        &self,
+        recorded: &Recorded,
+        rule: &'static str,
+        parts: &Parts,
+    ) -> Answer<Result<(), AuditError>> {
+        self.denied(&recorded.permit().refuse(rule), parts, self.clock.now())
+    }
 }
 
 /// A step in the life of a grant that follows from a permit.

@@ -12,7 +12,9 @@
 //! like a request that does not impersonate.
 //!
 //! [`NotImpersonated`] guards what nobody may do in another's name: passwords, second factors, e-mail
-//! addresses, payments, API keys. It must stand before extractors that read the body.
+//! addresses, payments, API keys. What it refuses is answered by the layer's responder and stands in the
+//! audit, as with [`guard`](crate::guard), the layer for groups of routes. It must stand before
+//! extractors that read the body.
 //!
 //! ```
 //! use axum::{Router, routing::{get, post}};
@@ -25,9 +27,8 @@
 //!     }
 //! }
 //!
-//! async fn change_password(_: NotImpersonated, principal: Principal) -> &'static str {
-//!     # let _ = principal;
-//!     "changed"
+//! async fn change_password(own: NotImpersonated) -> String {
+//!     format!("the password of {} is changed", own.principal().subject())
 //! }
 //!
 //! let app: Router = Router::new().route("/me", get(me)).route("/password", post(change_password));
@@ -45,17 +46,34 @@
 
 mod rejection;
 
-pub use self::rejection::ExtractRejection;
+pub use self::rejection::{ExtractRejection, GuardRejection};
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 
 use crate::principal::{Impersonation, Principal};
+use crate::rejection::RejectionKind;
 
 /// The request does not impersonate, or the handler does not run.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct NotImpersonated;
+///
+/// An anonymous request passes, in optional mode: who must be somebody takes [`Principal`] beside it.
+/// As `Result<NotImpersonated, _>` it records the attempt, and the handler runs.
+#[derive(Debug, Clone)]
+pub struct NotImpersonated(Principal);
+
+impl NotImpersonated {
+    /// Who is there, and nobody else.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.0
+    }
+
+    /// Unwraps it.
+    #[must_use]
+    pub fn into_principal(self) -> Principal {
+        self.0
+    }
+}
 
 impl<S: Sync> FromRequestParts<S> for Principal {
     type Rejection = ExtractRejection;
@@ -98,12 +116,17 @@ impl<S: Sync> OptionalFromRequestParts<S> for Impersonation {
 }
 
 impl<S: Sync> FromRequestParts<S> for NotImpersonated {
-    type Rejection = ExtractRejection;
+    type Rejection = GuardRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        match present(parts)?.impersonation() {
-            None => Ok(Self),
-            Some(_) => Err(ExtractRejection::Impersonating),
+        let principal = present(parts).map_err(|_| GuardRejection::MissingLayer)?;
+        match principal.impersonation() {
+            None => Ok(Self(principal.clone())),
+            Some(impersonation) => {
+                let kind = RejectionKind::NotWhileImpersonating;
+                let declined = impersonation.decline(kind, parts).await;
+                Err(GuardRejection::Declined(declined))
+            }
         }
     }
 }

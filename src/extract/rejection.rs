@@ -6,6 +6,8 @@ use axum_core::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
+use crate::rejection::Declined;
+
 /// Why an extractor kept the handler from running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -16,8 +18,6 @@ pub enum ExtractRejection {
     Anonymous,
     /// The handler is for impersonated requests only: 409.
     NotImpersonating,
-    /// The handler is never for impersonated requests: 403.
-    Impersonating,
 }
 
 impl ExtractRejection {
@@ -28,7 +28,6 @@ impl ExtractRejection {
             Self::MissingLayer => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Anonymous => StatusCode::UNAUTHORIZED,
             Self::NotImpersonating => StatusCode::CONFLICT,
-            Self::Impersonating => StatusCode::FORBIDDEN,
         }
     }
 
@@ -39,7 +38,6 @@ impl ExtractRejection {
             Self::MissingLayer => "the service is not configured correctly",
             Self::Anonymous => "a bearer token is required",
             Self::NotImpersonating => "no impersonation is going on",
-            Self::Impersonating => "this cannot be done while impersonating",
         }
     }
 }
@@ -72,5 +70,48 @@ impl IntoResponse for ExtractRejection {
         }
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+/// Why [`NotImpersonated`](super::NotImpersonated) kept the handler from running.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum GuardRejection {
+    /// The layer is not around this handler: 500.
+    MissingLayer,
+    /// Somebody impersonates: 403, or 503 where that could not be recorded.
+    Declined(Declined),
+}
+
+impl fmt::Display for GuardRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingLayer => ExtractRejection::MissingLayer.fmt(f),
+            Self::Declined(declined) => declined.fmt(f),
+        }
+    }
+}
+
+impl Error for GuardRejection {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::MissingLayer => None,
+            Self::Declined(declined) => declined.source(),
+        }
+    }
+}
+
+impl IntoResponse for GuardRejection {
+    fn into_response(self) -> Response {
+        match self {
+            Self::MissingLayer => ExtractRejection::MissingLayer.into_response(),
+            Self::Declined(declined) => declined.into_response(),
+        }
+    }
+}
+
+impl IntoResponse for Declined {
+    fn into_response(self) -> Response {
+        self.into_inner().map(Body::from)
     }
 }

@@ -31,6 +31,8 @@ mod granted;
 mod live;
 #[cfg(feature = "manage")]
 mod rights;
+#[cfg(test)]
+mod tests;
 
 pub use self::live::Live;
 

@@ -14,8 +14,8 @@ use reqwest::{Client, Response};
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
-use crate::grant::source::{AskElsewhere, GrantSource, Look, Source, Told};
 use crate::grant::StoreError;
+use crate::grant::source::{AskElsewhere, GrantSource, Look, Source, Told};
 use crate::secret::Secret;
 use crate::terms::{GrantId, Reason, Ticket};
 use crate::time::Timestamp;
@@ -183,12 +183,7 @@ impl Shared {
         (fresh && said.look.is_ok()).then_some(said)
     }
 
-    async fn look(
-        &self,
-        id: &GrantId,
-        entry: &Entry,
-        now: Timestamp,
-    ) -> Result<Look, StoreError> {
+    async fn look(&self, id: &GrantId, entry: &Entry, now: Timestamp) -> Result<Look, StoreError> {
         let before = entry.last().map_or(0, |said| said.number);
         let asking = entry.asking.lock().await;
         if let Some(said) = entry.last().filter(|said| said.number > before) {
@@ -219,7 +214,9 @@ impl Shared {
         let response = sent.map_err(|error| StoreError::unavailable(error.without_url()))?;
         if response.status() != StatusCode::OK {
             let status = response.status().as_u16();
-            return Err(StoreError::unavailable(format!("introspection answered {status}")));
+            return Err(StoreError::unavailable(format!(
+                "introspection answered {status}"
+            )));
         }
         let body = body(response).await?;
         read(&body, id).ok_or_else(|| StoreError::unavailable("introspection made no sense"))
@@ -228,7 +225,10 @@ impl Shared {
 
 impl Entry {
     fn last(&self) -> Option<Said> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -298,8 +298,14 @@ mod tests {
             panic!("alive");
         };
         assert_eq!(told.mode, Some(Mode::ReadOnly));
-        assert_eq!(told.started_at, Some(Timestamp::from_unix_seconds(1_700_000_000)));
-        assert!(matches!(read(br#"{"active":false}"#, &id), Some(Look::Unknown)));
+        assert_eq!(
+            told.started_at,
+            Some(Timestamp::from_unix_seconds(1_700_000_000))
+        );
+        assert!(matches!(
+            read(br#"{"active":false}"#, &id),
+            Some(Look::Unknown)
+        ));
         for wrong in [
             alive.replace(&id.to_string(), &other.to_string()),
             alive.replace("read_only", "more"),

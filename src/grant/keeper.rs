@@ -9,11 +9,11 @@ use crate::audit::{EndInfo, Recorded, Trail};
 use crate::grant::hub::{Hub, Listener};
 use crate::grant::pending::Pending;
 use crate::grant::{
-    ActorSession, End, Ended, Filter, Grant, GrantLimits, GrantSecret, GrantStore, Others, Page,
-    Standing, Start, StartLimit, Started, State, StoreError,
+    ActorSession, End, Ended, Filter, Grant, GrantLimits, GrantStore, Others, Page, Standing,
+    Start, StartLimit, Started, State, StoreError,
 };
 use crate::identity::{IdentityKey, Kind};
-use crate::terms::{EndReason, GrantId};
+use crate::terms::{EndReason, GrantId, GrantSecret};
 use crate::time::{Clock, Timestamp};
 
 /// The grants of a service: whoever may act as whom, until when.
@@ -147,11 +147,11 @@ impl Grants {
                 .text("client_id")
                 .or_else(|| actor.text("azp"))
                 .map(Into::into),
-            actor: (**actor).clone(),
+            actor: (**actor).clone().without_standing(),
             voucher: actor.voucher().into(),
             spoke_for_itself: actor.speaks_for_itself(),
             actor_was_found: beginning.actor_was_found,
-            target: permit.principal().clone(),
+            target: permit.principal().clone().without_standing(),
             ask,
             started_at: now,
             latest: now.saturating_add(self.0.limits.longest),

@@ -7,7 +7,7 @@
 //! - A grant is bound to the actor and the target by `(iss, sub)`; nobody else can use it.
 //! - One person has one grant at a time, an app client up to a limit.
 //! - A grant's [id](crate::terms::GrantId) is no secret. What a client holds, where it holds something,
-//!   is a [`GrantSecret`] that no store ever sees.
+//!   is a [`GrantSecret`](crate::terms::GrantSecret) that no store ever sees.
 //! - Ending is never held up: neither an audit nor a store that fails keeps a grant alive here.
 //! - Idle limits count requests; streams and sockets that go on are no use of a grant.
 //!
@@ -37,7 +37,6 @@ mod limits;
 mod memory;
 mod pending;
 mod record;
-mod secret;
 mod session;
 mod source;
 mod store;
@@ -51,7 +50,6 @@ pub use self::keeper::Grants;
 pub use self::limits::GrantLimits;
 pub use self::memory::{MemoryStore, memory};
 pub use self::record::{End, Grant, Start, State};
-pub use self::secret::GrantSecret;
 pub use self::session::ActorSession;
 pub use self::source::GrantSource;
 pub(crate) use self::source::{Look, Told};

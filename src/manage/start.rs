@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::audit::{OfGrant, Recorded};
 use crate::gate::Refusal;
-use crate::grant::{Beginning, Filter, Grant, GrantSecret, Others, Page, Standing, Started};
+use crate::grant::{Beginning, Filter, Grant, Others, Page, Standing, Started};
 use crate::identity::{Affiliation, Identity, Kind, Names};
 use crate::manage::caller::Caller;
 use crate::manage::desk::{Desk, too_many};
@@ -18,7 +18,8 @@ use crate::manage::http::{Answered, At, Call, Fields, Problem, Query, json, obje
 use crate::manage::issue;
 use crate::manage::wanted::WantedIssuer;
 use crate::policy::{Permit, Right};
-use crate::terms::{Ask, GrantId, Mode, Strategy, TargetRef};
+use crate::rejection::{Rejection, RejectionKind};
+use crate::terms::{Ask, GrantId, GrantSecret, Mode, Strategy, TargetRef};
 use crate::time::Timestamp;
 use crate::token::Verified;
 
@@ -290,7 +291,9 @@ impl Starting<'_> {
         if permit.actor().expires_at() <= now {
             return Err(issue::expired(desk, parts));
         }
-        let secret = desk.stored(async { GrantSecret::new() }, parts).await?;
+        let secret = GrantSecret::new().map_err(|error| {
+            desk.reject(Rejection::because(RejectionKind::Unavailable, error), parts)
+        })?;
         let actor_was_found = permit.actor_was_found();
         let permit = permit.under(secret.id());
         let step = OfGrant::Starts { deadline };

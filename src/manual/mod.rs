@@ -8,6 +8,7 @@
 //! | [`errors`] | What does the layer answer, and what is logged? |
 //! | [`observability`] | What stands on spans, in logs and in the audit? |
 //! | [`embedding`] | Where does the layer stand in axum, hyper and tonic? |
+//! | [`guards`] | What must not happen while somebody impersonates? |
 //! | [`security`] | What is guaranteed, what is not, and which test holds it? |
 //!
 //! # Words
@@ -53,6 +54,9 @@ pub mod observability {}
 
 #[doc = include_str!("embedding.md")]
 pub mod embedding {}
+
+#[doc = include_str!("guards.md")]
+pub mod guards {}
 
 #[doc = include_str!("security.md")]
 pub mod security {}

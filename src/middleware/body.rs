@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -34,14 +35,14 @@ pin_project! {
 struct Watched {
     session: Box<Session>,
     /// Polled along from the second frame on: most bodies have one.
-    over: Option<Over>,
+    over: Option<Mutex<Over>>,
     frames: u32,
     /// What is left of the announced length. Servers do not ask for a frame beyond it.
     remaining: Option<u64>,
 }
 
 impl<B> ResponseBody<B> {
-    pub(super) fn plain(body: B) -> Self {
+    pub(crate) fn plain(body: B) -> Self {
         Self {
             content: Content::Handler {
                 body,
@@ -62,7 +63,7 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    pub(super) fn own(bytes: Bytes) -> Self {
+    pub(crate) fn own(bytes: Bytes) -> Self {
         Self {
             content: Content::Own {
                 bytes: Some(bytes).filter(|bytes| !bytes.is_empty()),
@@ -154,9 +155,8 @@ impl Watched {
         let Some(live) = self.session.live().cloned() else {
             return false;
         };
-        let over = self
-            .over
-            .insert(Box::pin(async move { live.ended().await }));
+        let over: Over = Box::pin(async move { live.ended().await });
+        let over = self.over.insert(Mutex::new(over));
         poll_over(over, cx)
     }
 
@@ -180,7 +180,9 @@ impl Watched {
 }
 
 /// Without a timer nobody can be asked: what cannot be watched does not go on.
-fn poll_over(over: &mut Over, cx: &mut Context<'_>) -> bool {
+fn poll_over(over: &mut Mutex<Over>, cx: &mut Context<'_>) -> bool {
+    // Never locked: it is there so that bodies are `Sync`.
+    let over = over.get_mut().unwrap_or_else(PoisonError::into_inner);
     let polled = catch_unwind(AssertUnwindSafe(|| over.as_mut().poll(cx)));
     polled.map_or(true, |polled| polled.is_ready())
 }

@@ -4,20 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderValue, Method};
 
 use crate::audit::{AuditSink, DenialLimit, Trail};
 use crate::directory::Directory;
-use crate::gate::{Gate, Tenants};
+use crate::gate::Gate;
 use crate::grant::GrantSource;
 use crate::measure::{Measurement, Measures};
-use crate::middleware::config::{Config, Decision, Install, Preflight, Reads, WithoutCredential};
+use crate::middleware::checks::{check_facts, check_grants, tenants, vary, within};
+use crate::middleware::config::{Config, Decision, Install, Preflight, WithoutCredential};
 use crate::middleware::minting::Minting;
-use crate::middleware::{ConfigError, ImpersonationLayer};
+use crate::middleware::reads::Reads;
+use crate::middleware::{ConfigError, ImpersonationLayer, Upgrades};
 use crate::policy::Policy;
-use crate::principal::Principal;
-use crate::rejection::{Problem, RespondToRejection};
-use crate::resolve::{Asked, GrantTokens, OwnHeaders, Resolve, Settlement, Targets};
+use crate::principal::{Effect, Principal, SideEffects, Warden};
+use crate::rejection::{Problem, RespondToRejection, Responder};
+use crate::resolve::{Asked, GrantTokens, Resolve, Settlement};
 use crate::stamp::OuterSpans;
 use crate::time::Clock;
 use crate::token::{
@@ -46,6 +47,8 @@ pub struct Builder {
     resource_metadata: Option<String>,
     preflight: Preflight,
     reads: Reads,
+    upgrades: Upgrades,
+    effects: SideEffects,
     max_reason: usize,
     deadline: Duration,
     measures: Measures,
@@ -69,7 +72,9 @@ impl Builder {
             realm: "api".to_owned(),
             resource_metadata: None,
             preflight: Preflight::Authenticated,
-            reads: Arc::new(|parts| is_safe(&parts.method)),
+            reads: Reads::default(),
+            upgrades: Upgrades::default(),
+            effects: SideEffects::NONE,
             max_reason: 500,
             deadline: Duration::from_secs(1),
             measures: Measures::default(),
@@ -198,9 +203,26 @@ impl Builder {
     /// Which requests only read, for impersonations that may do no more.
     ///
     /// By default those with a safe method (RFC 9110, section 9.2.1), which gRPC and GraphQL do not
-    /// use. What a request reads is the application's word: a write that passes here passes.
+    /// use; one that asks for an upgrade does not only read. What a request reads is the application's
+    /// word: a write that passes here passes. Not asked about a request that names another method than
+    /// it has (`x-http-method-override`, `x-http-method`, `x-method-override`, `_method` in the query)
+    /// unless that one is safe, too: it writes.
     pub fn reads(mut self, reads: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
-        self.reads = Arc::new(move |parts| is_safe(&parts.method) || reads(parts));
+        self.reads = Reads::or(reads);
+        self
+    }
+
+    /// What becomes of upgrades and CONNECT while somebody impersonates; refused by default.
+    pub fn upgrades(mut self, upgrades: Upgrades) -> Self {
+        self.upgrades = upgrades;
+        self
+    }
+
+    /// Which side effects the application goes on to have while somebody impersonates; none by
+    /// default. The layer has none of them itself: it is told by
+    /// [`Principal::side_effects`](crate::Principal::side_effects).
+    pub fn allow_effects(mut self, effects: impl IntoIterator<Item = Effect>) -> Self {
+        self.effects = effects.into_iter().collect();
         self
     }
 
@@ -300,6 +322,13 @@ impl Builder {
                 detail: detail.to_owned(),
             });
         }
+        let mut problem = Problem::in_realm(&self.realm).ok_or(ConfigError::Realm)?;
+        if let Some(url) = &self.resource_metadata {
+            let naming = problem.with_resource_metadata(url);
+            problem = naming.ok_or(ConfigError::ResourceMetadata)?;
+        }
+        let responder = Responder::new(self.respond, problem);
+
         let authenticator = self.tokens.measures(self.measures.clone()).build()?;
         let clock = Arc::clone(authenticator.clock());
         for strategy in &strategies {
@@ -319,6 +348,12 @@ impl Builder {
             let has_directory = self.directory.is_some();
             check_facts(&*policy, &strategies, &authenticator, has_directory)?;
             sink.check().map_err(ConfigError::Audit)?;
+            let by_cookie = |strategy: &Arc<dyn Resolve>| strategy.nature().cookie.is_some();
+            let kept = { self.grants.as_ref() }.is_some_and(|grants| grants.kept().is_some());
+            if !kept && strategies.iter().any(by_cookie) {
+                let detail = "a cookie names a grant, and no grants are kept here".to_owned();
+                return Err(ConfigError::Grants { detail });
+            }
             let mut gate = Gate::new(policy, self.directory, tenants(&authenticator));
             let trail = Arc::new(Trail::new(sink, Arc::clone(&clock), self.denials));
             if let Some(grants) = &self.grants {
@@ -328,9 +363,17 @@ impl Builder {
                 }
                 gate = gate.with_grants(grants.clone());
             }
+            let warden = Warden {
+                trail: Arc::clone(&trail),
+                responder: responder.clone(),
+                measures: self.measures.clone(),
+                deadline: self.deadline,
+                effects: self.effects,
+            };
             Some(Decision {
                 gate: Arc::new(gate),
                 trail,
+                warden: Arc::new(warden),
             })
         };
 
@@ -341,12 +384,6 @@ impl Builder {
         if matches!(types, (Some(mapped), Some(guest)) if mapped != guest) {
             return Err(ConfigError::AnonymousType);
         }
-        let mut problem = Problem::in_realm(&self.realm).ok_or(ConfigError::Realm)?;
-        if let Some(url) = &self.resource_metadata {
-            let naming = problem.with_resource_metadata(url);
-            problem = naming.ok_or(ConfigError::ResourceMetadata)?;
-        }
-        let respond = self.respond.unwrap_or_else(|| Arc::new(problem.clone()));
         let grant_tokens = match self.grants {
             Some(_) => GrantTokens::Taken,
             None => GrantTokens::Refused,
@@ -356,13 +393,12 @@ impl Builder {
             authenticator,
             clock,
             extract: self.extract,
-            vary: vary(settlement.own_headers()),
+            vary: vary(&settlement),
             strategies,
             settlement,
             decision,
             minting: self.minting,
-            respond,
-            problem,
+            responder,
             install: mapping.map(|(_, install)| install),
             without_credential: match anonymous {
                 Some((_, install)) => WithoutCredential::Anonymous(install),
@@ -370,119 +406,12 @@ impl Builder {
             },
             preflight: self.preflight,
             reads: self.reads,
+            upgrades: self.upgrades,
             deadline: self.deadline,
             outer: OuterSpans::new(),
             measures: self.measures,
         }))
     }
-}
-
-fn check_grants(grants: &GrantSource) -> Result<(), ConfigError> {
-    grants
-        .check()
-        .map_err(|detail| ConfigError::Grants { detail })?;
-    let Some(kept) = grants.kept() else {
-        return Ok(());
-    };
-    let bounds = kept.check_limits();
-    bounds.map_err(|(setting, bounds)| ConfigError::OutOfBounds { setting, bounds })?;
-    kept.check_store().map_err(ConfigError::GrantStore)
-}
-
-fn is_safe(method: &Method) -> bool {
-    method.is_safe()
-}
-
-fn within<T: PartialOrd>(
-    value: &T,
-    least: &T,
-    most: &T,
-    setting: &'static str,
-    bounds: &'static str,
-) -> Result<(), ConfigError> {
-    if value >= least && value <= most {
-        return Ok(());
-    }
-    Err(ConfigError::OutOfBounds { setting, bounds })
-}
-
-/// Refuses what could only ever deny.
-fn check_facts(
-    policy: &dyn Policy,
-    strategies: &[Arc<dyn Resolve>],
-    authenticator: &Authenticator,
-    has_directory: bool,
-) -> Result<(), ConfigError> {
-    if let Some(issuer) = policy
-        .issuers()
-        .iter()
-        .find(|n| authenticator.issuer_facts(n).is_none())
-    {
-        return Err(ConfigError::UnknownIssuer {
-            issuer: (*issuer).to_owned(),
-        });
-    }
-    let untrusted = |name: &str| match name {
-        "act" => !authenticator.issuers().any(|issuer| issuer.trusts_act()),
-        name => !authenticator
-            .issuers()
-            .any(|issuer| issuer.trusts_claim(name)),
-    };
-    if let Some(name) = strategies
-        .iter()
-        .filter_map(|s| s.nature().claim)
-        .find(|n| untrusted(n))
-    {
-        let detail = format!(
-            "no issuer is trusted for the claim `{name}`: call `{}`",
-            if name == "act" {
-                "trust_act"
-            } else {
-                "trust_claim"
-            },
-        );
-        return Err(ConfigError::Strategy { detail });
-    }
-    if has_directory {
-        return Ok(());
-    }
-    if strategies
-        .iter()
-        .any(|strategy| strategy.nature().targets == Targets::LookedUp)
-    {
-        return Err(ConfigError::NoDirectory);
-    }
-    let needs = policy.needs();
-    let tokens_tell_groups = authenticator.issuers().any(|issuer| issuer.gives_groups());
-    if needs.actor_groups && !tokens_tell_groups {
-        return Err(ConfigError::UnknownFact {
-            fact: "the actor's groups",
-        });
-    }
-    let named = strategies
-        .iter()
-        .any(|strategy| strategy.nature().targets == Targets::Named);
-    if needs.target_groups && (named || !tokens_tell_groups) {
-        return Err(ConfigError::UnknownFact {
-            fact: "the target's groups",
-        });
-    }
-    Ok(())
-}
-
-fn tenants(authenticator: &Authenticator) -> Tenants {
-    authenticator
-        .issuers()
-        .map(|issuer| (issuer.issuer().into(), issuer.tenant().map(Into::into)))
-        .collect()
-}
-
-fn vary(own: &OwnHeaders) -> Option<HeaderValue> {
-    if own.read().is_empty() {
-        return None;
-    }
-    let names = std::iter::once("authorization").chain(own.read().iter().map(|name| name.as_str()));
-    HeaderValue::from_str(&names.collect::<Vec<_>>().join(", ")).ok()
 }
 
 impl fmt::Debug for Builder {

@@ -1,15 +1,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::request::Parts;
 use http::{Extensions, HeaderValue};
 
 use crate::audit::Trail;
 use crate::gate::Gate;
 use crate::measure::Measures;
 use crate::middleware::minting::Minting;
-use crate::principal::Principal;
-use crate::rejection::{Problem, RespondToRejection};
+use crate::middleware::reads::Reads;
+use crate::middleware::upgrades::Upgrades;
+use crate::principal::{Principal, Warden};
+use crate::rejection::Responder;
 use crate::resolve::{Resolve, Settlement};
 use crate::stamp::OuterSpans;
 use crate::time::Clock;
@@ -17,7 +18,6 @@ use crate::token::{Authenticator, ExtractToken};
 
 /// Puts the application's own type into the extensions.
 pub(super) type Install = Arc<dyn Fn(&Principal, &mut Extensions) + Send + Sync>;
-pub(super) type Reads = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 
 /// Everything that the layer and its services share. Built once, never changed.
 pub(super) struct Config {
@@ -32,13 +32,12 @@ pub(super) struct Config {
         allow(dead_code, reason = "the routes ask for it")
     )]
     pub(super) minting: Minting,
-    pub(super) respond: Arc<dyn RespondToRejection>,
-    /// What answers when `respond` panics.
-    pub(super) problem: Problem,
+    pub(super) responder: Responder,
     pub(super) install: Option<Install>,
     pub(super) without_credential: WithoutCredential,
     pub(super) preflight: Preflight,
     pub(super) reads: Reads,
+    pub(super) upgrades: Upgrades,
     pub(super) deadline: Duration,
     /// The spans that are open around requests.
     pub(super) outer: OuterSpans,
@@ -51,6 +50,7 @@ pub(super) struct Config {
 pub(super) struct Decision {
     pub(super) gate: Arc<Gate>,
     pub(super) trail: Arc<Trail>,
+    pub(super) warden: Arc<Warden>,
 }
 
 /// What becomes of a request without a credential.

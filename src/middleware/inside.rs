@@ -11,11 +11,11 @@ use crate::audit::Trail;
 use crate::gate::{Gate, Refusal};
 use crate::measure::{Measurement, RuleKind};
 use crate::middleware::ImpersonationLayer;
-use crate::middleware::pipeline::{DeniedBy, Fault, kind_of};
+use crate::middleware::pipeline::kind_of;
 use crate::middleware::respond;
 use crate::mint::Minter;
 use crate::policy::Refused;
-use crate::rejection::{Rejection, RejectionKind};
+use crate::rejection::{DeniedBy, Fault, Rejection, RejectionKind};
 use crate::resolve::{self, Requested, Resolution, Resolve};
 use crate::time::{Clock, Timestamp};
 use crate::token::{Claims, IssuerFacts, TokenErrorKind, Verified};
@@ -72,7 +72,7 @@ impl ImpersonationLayer {
                 Rejection::because(RejectionKind::Unavailable, error)
             }
             Refusal::Denied(refused) => {
-                let kind = kind_of(&refused.denial);
+                let kind = kind_of(&refused);
                 match self.record_denial(&refused, parts, now).await {
                     Ok(()) => Rejection::because(kind, DeniedBy(refused.denial.rule.to_string())),
                     Err(rejection) => rejection,

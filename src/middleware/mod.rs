@@ -41,6 +41,7 @@
 
 mod body;
 mod builder;
+mod checks;
 mod config;
 mod error;
 mod future;
@@ -50,9 +51,13 @@ mod layer;
 mod minting;
 mod own;
 mod pipeline;
+mod reads;
 mod respond;
 mod service;
 mod session;
+#[cfg(test)]
+mod tests;
+mod upgrades;
 
 pub use self::body::{GrantEnded, ResponseBody};
 pub use self::builder::Builder;
@@ -62,6 +67,7 @@ pub use self::layer::ImpersonationLayer;
 #[cfg(feature = "manage")]
 pub(crate) use self::own::{Asking, OwnRoute};
 pub use self::service::ImpersonationService;
+pub use self::upgrades::Upgrades;
 
 /// Any error that can cross threads.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,30 +1,31 @@
 //! What the layer does to responses, its own and the handler's.
 
-use std::error::Error;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Body;
-use tracing::{Level, event};
 
+use crate::browser;
 use crate::middleware::body::ResponseBody;
 use crate::middleware::config::Config;
 use crate::middleware::session::{Rest, Session};
-use crate::rejection::{Rejection, RejectionKind, RespondToRejection};
+use crate::rejection::{Rejection, RejectionKind};
 
 /// Builds the response for a rejection, whatever the responder does.
 pub(super) fn reject(config: &Config, rejection: Rejection, parts: &Parts) -> Response<Bytes> {
-    let respond = || {
-        log(&rejection);
-        config.respond.respond(&rejection, parts)
-    };
-    let mut response = catch_unwind(AssertUnwindSafe(respond))
-        .unwrap_or_else(|_| config.problem.respond(&rejection, parts));
+    let mut response = config.responder.answer(rejection, parts);
     add_vary(config, response.headers_mut());
-    response.extensions_mut().insert(rejection);
+    let ended = { response.extensions().get::<Rejection>() }
+        .is_some_and(|rejection| rejection.kind() == RejectionKind::GrantEnded);
+    if ended {
+        // The next request is the actor's own again.
+        let cleared =
+            { config.settlement.cookies().iter() }.filter_map(|name| browser::clear(name));
+        for header in cleared {
+            response.headers_mut().append(SET_COOKIE, header);
+        }
+    }
     response
 }
 
@@ -43,6 +44,7 @@ pub(super) fn pass<B: Body>(
     forbid_storing(&mut parts.headers);
     let length = announced_length(&parts.headers).or_else(|| body.size_hint().exact());
     let nothing = method == Method::Head
+        || (method == Method::Connect && parts.status.is_success())
         || parts.status.is_informational()
         || matches!(
             parts.status,
@@ -64,15 +66,17 @@ pub(super) fn pass<B: Body>(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
     Head,
+    /// What follows a success is a tunnel (RFC 9110, section 9.3.6), and no body.
+    Connect,
     Other,
 }
 
 impl From<&http::Method> for Method {
     fn from(method: &http::Method) -> Self {
-        if *method == http::Method::HEAD {
-            Self::Head
-        } else {
-            Self::Other
+        match *method {
+            http::Method::HEAD => Self::Head,
+            http::Method::CONNECT => Self::Connect,
+            _ => Self::Other,
         }
     }
 }
@@ -104,21 +108,5 @@ fn announced_length(headers: &HeaderMap) -> Option<u64> {
 fn add_vary(config: &Config, headers: &mut HeaderMap) {
     if let Some(vary) = &config.vary {
         headers.append(VARY, vary.clone());
-    }
-}
-
-fn log(rejection: &Rejection) {
-    let kind = rejection.kind();
-    let cause = rejection.source().map(tracing::field::display);
-    let deeper = rejection
-        .source()
-        .and_then(Error::source)
-        .map(tracing::field::display);
-    // The client's mistakes are everyday, ours are not; anybody can ask for a key while there is none,
-    // and the fetch that failed was logged once.
-    if kind.status().is_server_error() && kind != RejectionKind::KeysUnavailable {
-        event!(target: "impersonation", Level::ERROR, kind = kind.as_str(), cause, deeper, "rejected");
-    } else {
-        event!(target: "impersonation", Level::DEBUG, kind = kind.as_str(), cause, deeper, "rejected");
     }
 }

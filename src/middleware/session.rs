@@ -32,7 +32,11 @@ impl Session {
         let actor = permit.actor().key();
         let target = permit.target().map(|target| target.key());
         let strategy = permit.ask().strategy();
-        let stamp = Stamp::impersonation(actor, target, permit.mode(), strategy, permit.groups());
+        let mut stamp =
+            Stamp::impersonation(actor, target, permit.mode(), strategy, permit.groups());
+        if let Some(grant) = permit.ask().grant() {
+            stamp = stamp.under(grant);
+        }
         stamp::complete_span(&span, &stamp);
         Box::new(Self {
             span,

@@ -97,9 +97,7 @@ impl<L: Logger + Send + Sync> AuditSink for LogSink<L> {
     }
 
     fn check(&self) -> Result<(), AuditError> {
-        [EventName::Request, EventName::Denied, EventName::Completed]
-            .into_iter()
-            .try_for_each(|name| self.takes(name))
+        EventName::ALL.iter().try_for_each(|name| self.takes(*name))
     }
 }
 

@@ -57,17 +57,20 @@ fn completed(span: &Span, stamp: &Stamp) {
     }
 }
 
-/// The stamp for something that starts under `parent`, or where we are: of the request that the thread
-/// works for, in the context of the parent, or in the one that is current. `StampLayer` has the same
-/// order.
-pub(super) fn in_force(parent: Option<&Context>) -> Option<Stamp> {
-    stamp::current()
-        .or_else(|| parent.and_then(carried_in))
-        .or_else(|| Context::map_current(carried_in))
+/// Looks at the stamp for something that starts under `parent`, or where we are: of the request that the
+/// thread works for, in the context of the parent, or in the one that is current. `StampLayer` has the
+/// same order.
+pub(super) fn in_force<T>(
+    parent: Option<&Context>,
+    mut look: impl FnMut(&Stamp) -> T,
+) -> Option<T> {
+    stamp::with_current(&mut look)
+        .or_else(|| parent.and_then(carried_in).map(&mut look))
+        .or_else(|| Context::map_current(|current| carried_in(current).map(&mut look)))
 }
 
-fn carried_in(context: &Context) -> Option<Stamp> {
-    context.get::<Carried>()?.0.get().cloned()
+fn carried_in(context: &Context) -> Option<&Stamp> {
+    context.get::<Carried>()?.0.get()
 }
 
 #[cfg(test)]
@@ -96,7 +99,7 @@ mod tests {
             Context::new().with_value(carried)
         };
         let parent = carrying("of the parent");
-        let actor = |parent| in_force(parent).map(|s| s.actor().subject().to_owned());
+        let actor = |parent| in_force(parent, |s| s.actor().subject().to_owned());
         let _current = carrying("of where we are").attach();
         assert_eq!(actor(None).as_deref(), Some("of where we are"));
         assert_eq!(actor(Some(&parent)).as_deref(), Some("of the parent"));

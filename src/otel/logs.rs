@@ -53,14 +53,13 @@ impl StampLogProcessor {
 impl LogProcessor for StampLogProcessor {
     fn emit(&self, record: &mut SdkLogRecord, _: &InstrumentationScope) {
         self.cover(record);
-        let Some(stamp) = context::in_force(None) else {
-            return;
-        };
-        for (key, value) in self.vocabulary.of(&stamp) {
-            if !record.attributes_iter().any(|(own, _)| own.as_str() == key) {
-                record.add_attribute(Key::from_static_str(key), AnyValue::String(value));
+        context::in_force(None, |stamp| {
+            for (key, value) in self.vocabulary.of(stamp) {
+                if !record.attributes_iter().any(|(own, _)| own.as_str() == key) {
+                    record.add_attribute(Key::from_static_str(key), AnyValue::String(value));
+                }
             }
-        }
+        });
     }
 
     /// The SDK takes a record where one processor wants it: this one exports nothing, and wants none.

@@ -1,5 +1,5 @@
 use opentelemetry::trace::{Link, SpanKind, TraceId};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, KeyValue, StringValue};
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 
 use crate::otel::context;
@@ -12,6 +12,11 @@ use crate::otel::vocabulary;
 /// every span, whatever opened it. A key that the span has is not added again. What another sampler
 /// drops costs nothing.
 ///
+/// A span gets the subs: `user.id`, `impersonation.actor.sub` and `impersonation.target.sub`. Issuers,
+/// mode, strategy, grant and groups are the same on all spans of a request, so the request's own and the
+/// one around the layer have them, and the trace leads there; [`every_field`](Self::every_field) puts them
+/// on each span.
+///
 /// It is not told the target of a span, so it cannot leave some out as
 /// [`StampLayer::exclude`](crate::stamp::subscriber::StampLayer::exclude) does: filter what is traced.
 ///
@@ -21,14 +26,31 @@ use crate::otel::vocabulary;
 #[derive(Debug, Clone)]
 pub struct StampSampler {
     decides: Box<dyn ShouldSample>,
+    extent: Extent,
+}
+
+/// How much of the stamp a span gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Subs,
+    EveryField,
 }
 
 impl StampSampler {
-    /// Stamps what `decides` keeps.
+    /// Stamps what `decides` keeps with the subs.
     pub fn new(decides: impl Into<Box<dyn ShouldSample>>) -> Self {
         Self {
             decides: decides.into(),
+            extent: Extent::Subs,
         }
+    }
+
+    /// Puts every field of the stamp on each span, for a backend that searches spans one by one: twice
+    /// the cost, and larger spans.
+    #[must_use]
+    pub fn every_field(mut self) -> Self {
+        self.extent = Extent::EveryField;
+        self
     }
 }
 
@@ -50,24 +72,42 @@ impl ShouldSample for StampSampler {
             attributes,
             links,
         );
-        if result.decision == SamplingDecision::Drop {
-            return result;
-        }
-        let Some(stamp) = context::in_force(parent_context) else {
-            return result;
-        };
-        let added = result.attributes.len();
-        result.attributes.reserve(vocabulary::MOST);
-        // Most spans have none of them, and one look finds that out.
-        let mut there = attributes.iter().chain(&result.attributes);
-        let has_some = there.any(vocabulary::is_ours);
-        for (key, value) in vocabulary::fields_of(&stamp) {
-            let own = &result.attributes[..added];
-            let mut there = attributes.iter().chain(own);
-            if !has_some || !there.any(|attribute| attribute.key.as_str() == key) {
-                result.attributes.push(KeyValue::new(key, value));
-            }
+        if result.decision != SamplingDecision::Drop {
+            let to = &mut result.attributes;
+            context::in_force(parent_context, |stamp| match self.extent {
+                Extent::Subs => add(
+                    vocabulary::subs_of(stamp).into_iter().flatten(),
+                    3,
+                    attributes,
+                    to,
+                ),
+                Extent::EveryField => add(
+                    vocabulary::fields_of(stamp),
+                    vocabulary::MOST,
+                    attributes,
+                    to,
+                ),
+            });
         }
         result
+    }
+}
+
+/// Adds the fields that neither the span nor the other sampler has.
+fn add(
+    fields: impl Iterator<Item = (&'static str, StringValue)>,
+    most: usize,
+    attributes: &[KeyValue],
+    to: &mut Vec<KeyValue>,
+) {
+    let own = to.len();
+    to.reserve_exact(most);
+    // Most spans have none of them, and one look finds that out.
+    let has_some = attributes.iter().chain(&*to).any(vocabulary::is_ours);
+    for (key, value) in fields {
+        let mut there = attributes.iter().chain(&to[..own]);
+        if !has_some || !there.any(|attribute| attribute.key.as_str() == key) {
+            to.push(KeyValue::new(key, value));
+        }
     }
 }

@@ -175,8 +175,8 @@ fn own_user(attributes: &[KeyValue]) -> Option<usize> {
         .or_else(|| find(fields::USER_ID))
 }
 
-/// `user.id` becomes the actor, and the target gets a name of its own. A denial has no effective
-/// user: what was refused has no mode.
+/// `user.id` becomes the actor, and the target gets a name of its own. A denial has no effective user:
+/// the layer writes no `user.id` beside the target that was refused.
 fn tell_requester(attributes: &mut Vec<KeyValue>) {
     let find = |key| {
         let mut own = attributes.iter();
@@ -186,7 +186,7 @@ fn tell_requester(attributes: &mut Vec<KeyValue>) {
     let Some(actor) = find(fields::ACTOR_SUB) else {
         return;
     };
-    let target = find(fields::MODE).and_then(|_| find(fields::TARGET_SUB));
+    let target = find(fields::USER_ID).and_then(|_| find(fields::TARGET_SUB));
     attributes.retain(|a| !matches!(a.key.as_str(), fields::USER_ID | EFFECTIVE));
     attributes.push(KeyValue::new(fields::USER_ID, actor));
     attributes.extend(target.map(|target| KeyValue::new(EFFECTIVE, target)));
@@ -205,6 +205,17 @@ fn names_a_person(key: &str) -> bool {
     )
 }
 
+/// The subs of a stamp, as values that are shared, not copied.
+pub(super) fn subs_of(stamp: &Stamp) -> [Option<(&'static str, StringValue)>; 3] {
+    let (actor, target) = (stamp.actor(), stamp.target());
+    let principal = target.unwrap_or(actor);
+    [
+        Some((fields::USER_ID, principal.shared_subject().into())),
+        Some((fields::ACTOR_SUB, actor.shared_subject().into())),
+        target.map(|target| (fields::TARGET_SUB, target.shared_subject().into())),
+    ]
+}
+
 /// The fields of a stamp as values that are shared, not copied.
 pub(super) fn fields_of(stamp: &Stamp) -> impl Iterator<Item = (&'static str, StringValue)> {
     let (actor, target) = (stamp.actor(), stamp.target());
@@ -221,6 +232,10 @@ pub(super) fn fields_of(stamp: &Stamp) -> impl Iterator<Item = (&'static str, St
         (fields::TARGET_ISS, target.map(|t| t.shared_issuer().into())),
         (fields::MODE, Some(stamp.mode().as_str().into())),
         (fields::STRATEGY, Some(stamp.strategy().as_str().into())),
+        (
+            fields::GRANT_ID,
+            stamp.shared_grant().map(StringValue::from),
+        ),
         (fields::GROUPS, groups.map(StringValue::from)),
     ]
     .into_iter()

@@ -331,16 +331,14 @@ impl Permit {
         self
     }
 
-    /// Gives the permit back: what the request wants to do goes beyond it.
+    /// A refusal of what the request wants to do beyond the permit.
     #[must_use]
-    pub fn refuse(self, rule: &'static str) -> Box<Refused> {
-        let target = self.target().cloned();
-        let Self { actor, ask, .. } = self;
+    pub fn refuse(&self, rule: &'static str) -> Box<Refused> {
         Box::new(Refused {
             denial: Denial::by(rule),
-            actor,
-            ask: Some(ask),
-            target,
+            actor: self.actor.clone(),
+            ask: Some(self.ask.clone()),
+            target: self.target().cloned(),
         })
     }
 }

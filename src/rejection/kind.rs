@@ -33,12 +33,20 @@ pub enum RejectionKind {
     ReadOnly,
     /// An upgrade while impersonating: 403 `insufficient_scope`.
     Upgrade,
+    /// The grant behind the cookie is over, or another's: 403.
+    GrantEnded,
+    /// A cookie, and a request that a page of another site may have made: 403.
+    CrossSite,
+    /// A handler that never runs while somebody impersonates: 403 `not_while_impersonating`.
+    NotWhileImpersonating,
     /// The issuer's keys cannot be had: 503.
     KeysUnavailable,
     /// Policy, directory or audit failed or were too slow: 503.
     Unavailable,
     /// The layer stands twice around this handler: 500.
     LayerAppliedTwice,
+    /// A guard has no layer around it: 500.
+    LayerMissing,
 }
 
 impl RejectionKind {
@@ -50,14 +58,19 @@ impl RejectionKind {
             | Self::OtherScheme
             | Self::InvalidToken
             | Self::StaleLogin { .. } => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::ReadOnly | Self::Upgrade => StatusCode::FORBIDDEN,
+            Self::Forbidden
+            | Self::ReadOnly
+            | Self::Upgrade
+            | Self::GrantEnded
+            | Self::CrossSite
+            | Self::NotWhileImpersonating => StatusCode::FORBIDDEN,
             Self::MalformedCredential
             | Self::MalformedImpersonation
             | Self::ReasonRequired
             | Self::OneSelf => StatusCode::BAD_REQUEST,
             Self::Nested => StatusCode::CONFLICT,
             Self::KeysUnavailable | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::LayerAppliedTwice => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::LayerAppliedTwice | Self::LayerMissing => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -75,9 +88,23 @@ impl RejectionKind {
             Self::MissingCredential
             | Self::OtherScheme
             | Self::Nested
+            | Self::GrantEnded
+            | Self::CrossSite
+            | Self::NotWhileImpersonating
             | Self::KeysUnavailable
             | Self::Unavailable
-            | Self::LayerAppliedTwice => None,
+            | Self::LayerAppliedTwice
+            | Self::LayerMissing => None,
+        }
+    }
+
+    /// The `error` of the problem: the [`error_code`](Self::error_code), or `not_while_impersonating`,
+    /// of which no standard knows and which no challenge names: no other token would help.
+    #[must_use]
+    pub const fn problem_code(self) -> Option<&'static str> {
+        match self {
+            Self::NotWhileImpersonating => Some("not_while_impersonating"),
+            kind => kind.error_code(),
         }
     }
 
@@ -96,8 +123,13 @@ impl RejectionKind {
             Self::Nested => "an impersonation is going on already",
             Self::ReadOnly => "this impersonation may only read",
             Self::Upgrade => "connections cannot be upgraded while impersonating",
+            Self::GrantEnded => "the impersonation is over",
+            Self::CrossSite => "the request was not made by a page of this application",
+            Self::NotWhileImpersonating => "this cannot be done while impersonating",
             Self::KeysUnavailable | Self::Unavailable => "the service is temporarily unavailable",
-            Self::LayerAppliedTwice => "the service is not configured correctly",
+            Self::LayerAppliedTwice | Self::LayerMissing => {
+                "the service is not configured correctly"
+            }
         }
     }
 
@@ -117,9 +149,13 @@ impl RejectionKind {
             Self::Nested => "nested",
             Self::ReadOnly => "read_only",
             Self::Upgrade => "upgrade",
+            Self::GrantEnded => "grant_ended",
+            Self::CrossSite => "cross_site",
+            Self::NotWhileImpersonating => "not_while_impersonating",
             Self::KeysUnavailable => "keys_unavailable",
             Self::Unavailable => "unavailable",
             Self::LayerAppliedTwice => "layer_applied_twice",
+            Self::LayerMissing => "layer_missing",
         }
     }
 }

@@ -17,12 +17,18 @@
 //! assert_eq!(RejectionKind::Forbidden.error_code(), Some("insufficient_scope"));
 //! ```
 
+mod declined;
+mod fault;
 mod grpc;
 mod kind;
 mod problem;
+mod responder;
 
+pub use self::declined::Declined;
+pub(crate) use self::fault::{DeniedBy, Fault};
 pub use self::kind::RejectionKind;
 pub use self::problem::Problem;
+pub(crate) use self::responder::Responder;
 
 use std::error::Error;
 use std::fmt;
@@ -33,7 +39,8 @@ use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 
-/// Why the layer answered in place of the handler. In the extensions of every such response.
+/// Why the layer, or a guard inside it, answered in place of the handler. In the extensions of every
+/// such response.
 #[derive(Clone)]
 pub struct Rejection {
     kind: RejectionKind,

@@ -12,8 +12,8 @@ use crate::token::UrlRule;
 
 /// The default answer: problem+json, or a gRPC status for a gRPC request.
 ///
-/// The members are `type`, `title`, `status` and, where RFC 6750 or RFC 9470 have a code for it,
-/// `error`. Nothing in it depends on more than the kind.
+/// The members are `type`, `title`, `status` and, where there is a
+/// [code](RejectionKind::problem_code) for it, `error`. Nothing in it depends on more than the kind.
 #[derive(Debug, Clone)]
 pub struct Problem {
     realm: Box<str>,
@@ -83,7 +83,7 @@ impl Problem {
             "title": kind.description(),
             "status": kind.status().as_u16(),
         });
-        if let Some(code) = kind.error_code() {
+        if let Some(code) = kind.problem_code() {
             body["error"] = code.into();
         }
         body.to_string().into()

@@ -22,6 +22,8 @@ pub enum ResolveErrorKind {
     Token,
     /// The request is malformed or contradicts itself: 400.
     Request,
+    /// A cookie, and a request that a page of another site may have made: 403.
+    CrossSite,
     /// The actor impersonates already: 409.
     Nested,
     /// Not to be believed, or not offered: the one 403.
@@ -58,6 +60,17 @@ impl ResolveError {
     pub fn nested(detail: &'static str) -> Self {
         Self {
             kind: ResolveErrorKind::Nested,
+            detail,
+            source: None,
+            ask: None,
+        }
+    }
+
+    /// A page of another site may have made the request.
+    #[must_use]
+    pub fn cross_site(detail: &'static str) -> Self {
+        Self {
+            kind: ResolveErrorKind::CrossSite,
             detail,
             source: None,
             ask: None,

@@ -29,6 +29,7 @@
 
 mod act;
 mod claim;
+mod cookie;
 mod custom;
 mod error;
 mod header;
@@ -40,6 +41,7 @@ mod values;
 pub(crate) use self::act::sender;
 pub use self::act::{Act, act};
 pub use self::claim::{Claim, claim};
+pub use self::cookie::{GrantCookie, cookie};
 pub use self::custom::custom;
 pub use self::error::{ResolveError, ResolveErrorKind};
 pub use self::header::{Header, header};
@@ -97,6 +99,9 @@ pub struct Nature<'a> {
     pub asked: Asked,
     /// The claim that it reads. A token with a trusted claim that nothing reads is refused.
     pub claim: Option<&'a str>,
+    /// The cookie that it reads: it is taken off the request before the handler, and off the browser when
+    /// what it names is over.
+    pub cookie: Option<&'a str>,
 }
 
 impl<'a> Nature<'a> {
@@ -113,6 +118,13 @@ impl<'a> Nature<'a> {
     #[must_use]
     pub fn reads_claim(mut self, name: &'a str) -> Self {
         self.claim = Some(name);
+        self
+    }
+
+    /// It reads this cookie.
+    #[must_use]
+    pub fn reads_cookie(mut self, name: &'a str) -> Self {
+        self.cookie = Some(name);
         self
     }
 

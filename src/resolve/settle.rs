@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use crate::browser::{self, Cookie};
 use crate::identity::Names;
 use crate::resolve::act;
 use crate::resolve::header::single;
@@ -90,7 +91,7 @@ fn rank(requested: &Requested) -> u8 {
     match requested.ask.strategy() {
         Strategy::Act => 0,
         Strategy::Claim => 1,
-        Strategy::Header | Strategy::Role | Strategy::Custom => 2,
+        Strategy::Header | Strategy::Cookie | Strategy::Role | Strategy::Custom => 2,
     }
 }
 
@@ -113,6 +114,8 @@ pub(crate) struct Settlement {
     own: OwnHeaders,
     /// The claims that strategies read.
     claims: Vec<Box<str>>,
+    /// The cookies that strategies read.
+    cookies: Vec<Box<str>>,
     roles: Roles,
     grants: GrantTokens,
     max_reason: usize,
@@ -140,6 +143,10 @@ impl Settlement {
             own: OwnHeaders::new(headers.collect()),
             claims: natures()
                 .filter_map(|nature| nature.claim)
+                .map(Into::into)
+                .collect(),
+            cookies: natures()
+                .filter_map(|nature| nature.cookie)
                 .map(Into::into)
                 .collect(),
             grants,
@@ -180,6 +187,25 @@ impl Settlement {
     /// The headers that are ours.
     pub(crate) fn own_headers(&self) -> &OwnHeaders {
         &self.own
+    }
+
+    /// The cookies that are ours.
+    pub(crate) fn cookies(&self) -> &[Box<str>] {
+        &self.cookies
+    }
+
+    /// Whether a request asks for an impersonation by a header or a cookie, whatever it says.
+    pub(crate) fn is_asked_for(&self, headers: &HeaderMap) -> bool {
+        let there = |name: &Box<str>| browser::find(headers, name) != Cookie::Absent;
+        self.own.any(headers) || self.cookies.iter().any(there)
+    }
+
+    /// Takes off what is ours.
+    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
+        self.own.strip(headers);
+        for name in &self.cookies {
+            browser::hide(headers, name);
+        }
     }
 
     /// The claims that strategies read.

@@ -12,6 +12,14 @@ pub fn current() -> Option<Stamp> {
         .flatten()
 }
 
+/// Looks at that stamp where it stands. `look` must not enter one.
+pub(crate) fn with_current<T>(look: impl FnOnce(&Stamp) -> T) -> Option<T> {
+    CURRENT
+        .try_with(|slot| slot.borrow().as_ref().map(look))
+        .ok()
+        .flatten()
+}
+
 pub(super) fn enter(stamp: Stamp) -> Entered {
     Entered {
         previous: replace(Some(stamp)),

@@ -28,16 +28,19 @@ pub const TARGET_SUB: &str = "impersonation.target.sub";
 /// The target's issuer; absent for a role.
 pub const TARGET_ISS: &str = "impersonation.target.iss";
 
-/// How far the impersonation goes: `full` or `read_only`.
+/// How far the impersonation goes: `full`, `read_only` or `scoped`.
 pub const MODE: &str = "impersonation.mode";
 
 /// How the request said that it impersonates.
 pub const STRATEGY: &str = "impersonation.strategy";
+
+/// The id of the grant under which it happens, 43 letters of base64url; a name, and no secret.
+pub const GRANT_ID: &str = "impersonation.grant.id";
 
 /// The groups of a role, or those that the target was narrowed to, joined by commas.
 pub const GROUPS: &str = "impersonation.groups";
 
 /// All of them.
 pub const ALL: &[&str] = &[
-    USER_ID, ACTOR_SUB, ACTOR_ISS, TARGET_SUB, TARGET_ISS, MODE, STRATEGY, GROUPS,
+    USER_ID, ACTOR_SUB, ACTOR_ISS, TARGET_SUB, TARGET_ISS, MODE, STRATEGY, GRANT_ID, GROUPS,
 ];

@@ -66,6 +66,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::ambient::with_current;
 pub use self::ambient::{Entered, current};
 pub use self::carrier::Carrier;
 pub use self::outer::OuterSpans;

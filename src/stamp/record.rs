@@ -22,6 +22,7 @@ pub(super) struct Values<'a> {
     pub(super) target_iss: Option<&'a str>,
     pub(super) mode: Option<&'a str>,
     pub(super) strategy: Option<&'a str>,
+    pub(super) grant: Option<&'a str>,
     pub(super) groups: Option<&'a Names>,
 }
 
@@ -36,6 +37,7 @@ impl<'a> Values<'a> {
             self.target_iss,
             self.mode,
             self.strategy,
+            self.grant,
         ]
     }
 }

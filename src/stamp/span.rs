@@ -10,8 +10,8 @@ use crate::terms::Strategy;
 /// Opens the span of a request that asks to impersonate: `impersonation.request`.
 ///
 /// It is a child of the current span and knows the actor and the strategy; whatever is decided
-/// later is declared and empty, until [`complete_span`] or, for a denial whose target was found,
-/// `span.record(fields::TARGET_SUB, ..)` fills it in.
+/// later is declared and empty, until [`complete_span`] or, for what is known of a denial,
+/// `span.record(fields::TARGET_SUB, ..)` and its like fill it in.
 #[must_use]
 pub fn open_span(actor: &IdentityKey, strategy: Strategy) -> Span {
     let span = error_span!(
@@ -24,6 +24,7 @@ pub fn open_span(actor: &IdentityKey, strategy: Strategy) -> Span {
         impersonation.target.iss = Empty,
         impersonation.mode = Empty,
         impersonation.strategy = strategy.as_str(),
+        impersonation.grant.id = Empty,
         impersonation.groups = Empty,
     );
     carrier::opened(&span);

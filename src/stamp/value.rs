@@ -8,7 +8,7 @@ use crate::identity::{IdentityKey, Names};
 use crate::stamp::ambient::{self, Entered};
 use crate::stamp::fields;
 use crate::stamp::record::{self, Joined, Values};
-use crate::terms::{Mode, Strategy};
+use crate::terms::{GrantId, Mode, Strategy};
 
 /// Who is really there and whom they act as: what goes on spans, logs and audit events.
 ///
@@ -16,12 +16,14 @@ use crate::terms::{Mode, Strategy};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Stamp(Arc<Data>);
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Data {
     actor: IdentityKey,
     target: Option<IdentityKey>,
     mode: Mode,
     strategy: Strategy,
+    /// As it is written, once for all that say it.
+    grant: Option<Arc<str>>,
     groups: Option<Names>,
 }
 
@@ -41,8 +43,16 @@ impl Stamp {
             target: target.cloned(),
             mode,
             strategy,
+            grant: None,
             groups: groups.cloned(),
         }))
+    }
+
+    /// Adds the grant under which it happens.
+    #[must_use]
+    pub fn under(mut self, grant: &GrantId) -> Self {
+        Arc::make_mut(&mut self.0).grant = Some(grant.to_string().into());
+        self
     }
 
     /// The principal's `sub`: the target's, or the actor's for a role.
@@ -73,6 +83,16 @@ impl Stamp {
     #[must_use]
     pub fn strategy(&self) -> Strategy {
         self.0.strategy
+    }
+
+    /// The id of the grant under which it happens; `None` without one.
+    #[must_use]
+    pub fn grant(&self) -> Option<&str> {
+        self.0.grant.as_deref()
+    }
+
+    pub(crate) fn shared_grant(&self) -> Option<Arc<str>> {
+        self.0.grant.clone()
     }
 
     /// The groups of a role, or those that the target was narrowed to.
@@ -114,6 +134,7 @@ impl Stamp {
             target,
             mode,
             strategy,
+            grant,
             groups,
         } = &*self.0;
         Values {
@@ -124,6 +145,7 @@ impl Stamp {
             target_iss: target.as_ref().map(IdentityKey::issuer),
             mode: Some(mode.as_str()),
             strategy: Some(strategy.as_str()),
+            grant: grant.as_deref(),
             groups: groups.as_ref(),
         }
     }
@@ -137,6 +159,7 @@ impl fmt::Debug for Stamp {
             .field("target", &self.target())
             .field("mode", &self.mode())
             .field("strategy", &self.strategy())
+            .field("grant", &self.grant())
             .finish_non_exhaustive()
     }
 }

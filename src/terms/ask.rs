@@ -10,14 +10,20 @@ pub struct Ask {
     wanted: Wanted,
     strategy: Strategy,
     reason: Option<Reason>,
-    ticket: Option<Ticket>,
     mode: Mode,
+    vouched: Option<Identity>,
+    /// What only some asks say.
+    more: Option<Box<More>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct More {
+    ticket: Option<Ticket>,
     scopes: Option<Names>,
     ttl: Option<Duration>,
     grant: Option<GrantId>,
     asked_at: Option<Timestamp>,
     kept_elsewhere: bool,
-    vouched: Option<Identity>,
 }
 
 /// Whom or what an actor asks to be.
@@ -68,15 +74,14 @@ impl Ask {
             wanted,
             strategy,
             reason: None,
-            ticket: None,
             mode: Mode::Full,
-            scopes: None,
-            ttl: None,
-            grant: None,
-            asked_at: None,
-            kept_elsewhere: false,
             vouched: None,
+            more: None,
         }
+    }
+
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
     }
 
     /// Only these of the target's groups. For a role, this changes nothing.
@@ -105,34 +110,34 @@ impl Ask {
     /// Names the ticket for which it is done.
     #[must_use]
     pub fn with_ticket(mut self, ticket: Ticket) -> Self {
-        self.ticket = Some(ticket);
+        self.more().ticket = Some(ticket);
         self
     }
 
     /// Only these scopes. The mode is not changed by it.
     #[must_use]
     pub fn with_scopes(mut self, scopes: impl Into<Names>) -> Self {
-        self.scopes = Some(scopes.into());
+        self.more().scopes = Some(scopes.into());
         self
     }
 
     /// Says for how long. Whoever makes a grant of it may cut it down.
     #[must_use]
     pub fn with_ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
+        self.more().ttl = Some(ttl);
         self
     }
 
     /// Says under which grant, which has to be asked whether it is alive.
     #[must_use]
     pub fn under(mut self, grant: GrantId) -> Self {
-        self.grant = Some(grant);
+        self.more().grant = Some(grant);
         self
     }
 
     /// Says that it was asked for then, and goes on since.
     pub(crate) fn since(mut self, asked_at: Timestamp) -> Self {
-        self.asked_at = Some(asked_at);
+        self.more().asked_at = Some(asked_at);
         self
     }
 
@@ -149,13 +154,13 @@ impl Ask {
 
     /// Says that another service keeps the grant, which said that it is alive.
     pub(crate) fn kept_elsewhere(mut self) -> Self {
-        self.kept_elsewhere = true;
+        self.more().kept_elsewhere = true;
         self
     }
 
     /// Whether another service keeps the grant, and said that it is alive.
     pub(crate) fn is_kept_elsewhere(&self) -> bool {
-        self.kept_elsewhere
+        self.more.as_ref().is_some_and(|more| more.kept_elsewhere)
     }
 
     /// Says by which strategy it was said.
@@ -210,7 +215,7 @@ impl Ask {
     /// For which ticket.
     #[must_use]
     pub fn ticket(&self) -> Option<&Ticket> {
-        self.ticket.as_ref()
+        self.more.as_ref()?.ticket.as_ref()
     }
 
     /// How far.
@@ -222,25 +227,25 @@ impl Ask {
     /// With which scopes alone; `None` when none were named.
     #[must_use]
     pub fn scopes(&self) -> Option<&Names> {
-        self.scopes.as_ref()
+        self.more.as_ref()?.scopes.as_ref()
     }
 
     /// For how long; `None` when it was not said.
     #[must_use]
     pub fn ttl(&self) -> Option<Duration> {
-        self.ttl
+        self.more.as_ref()?.ttl
     }
 
     /// Under which grant; `None` without one.
     #[must_use]
     pub fn grant(&self) -> Option<&GrantId> {
-        self.grant.as_ref()
+        self.more.as_ref()?.grant.as_ref()
     }
 
     /// When it was asked for, where that was before this request.
     #[must_use]
     pub fn asked_at(&self) -> Option<Timestamp> {
-        self.asked_at
+        self.more.as_ref()?.asked_at
     }
 
     /// What a verified token already tells of the target.

@@ -20,6 +20,7 @@
 mod ask;
 mod end_reason;
 mod grant_id;
+mod grant_secret;
 mod mode;
 mod reason;
 mod strategy;
@@ -29,6 +30,7 @@ mod ticket;
 pub use self::ask::{Ask, Wanted};
 pub use self::end_reason::{EndReason, UnknownEndReason};
 pub use self::grant_id::{GrantId, GrantIdError};
+pub use self::grant_secret::GrantSecret;
 pub use self::mode::{Mode, UnknownMode};
 pub use self::reason::{Reason, ReasonError};
 pub use self::strategy::Strategy;

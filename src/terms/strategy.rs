@@ -10,6 +10,8 @@ pub enum Strategy {
     Act,
     /// A request header beside the actor's own token.
     Header,
+    /// A cookie that names a grant, beside the actor's own session.
+    Cookie,
     /// Named groups in place of the actor's own, without a target.
     Role,
     /// The application's own.
@@ -24,6 +26,7 @@ impl Strategy {
             Self::Claim => "claim",
             Self::Act => "act",
             Self::Header => "header",
+            Self::Cookie => "cookie",
             Self::Role => "role",
             Self::Custom => "custom",
         }

@@ -1,3 +1,4 @@
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
@@ -32,6 +33,12 @@ pub trait ExtractToken: Send + Sync {
     /// What the request says. Two credentials in one request are [`Extraction::Malformed`], never
     /// a choice between them.
     fn extract<'r>(&self, request: &'r Parts) -> Extraction<'r>;
+
+    /// Takes the token off a request, so that no handler and no upstream sees it. Called while somebody
+    /// impersonates by its own token; `Authorization` is gone by then.
+    fn hide(&self, headers: &mut HeaderMap) {
+        let _ = headers;
+    }
 }
 
 impl<F> ExtractToken for F
@@ -44,7 +51,7 @@ where
 }
 
 /// What a request says about a credential.
-// Exhaustive: the layer answers each of the four differently, and a fifth would be a new answer.
+// Exhaustive: the layer answers each differently, and another one would be a new answer.
 #[derive(Debug, Clone)]
 pub enum Extraction<'r> {
     /// There is none.
@@ -55,6 +62,9 @@ pub enum Extraction<'r> {
     Found(Secret<'r>),
     /// Something that is no well-formed credential: answered with 400.
     Malformed,
+    /// A credential that a browser sends by itself, in a request that somebody else's page may have
+    /// made: answered with 403.
+    CrossSite,
 }
 
 /// Takes the token from `Authorization: Bearer ..` (RFC 6750, section 2.1).
@@ -125,6 +135,7 @@ mod tests {
             Extraction::OtherScheme => "other",
             Extraction::Found(_) => "found",
             Extraction::Malformed => "malformed",
+            Extraction::CrossSite => "cross-site",
         }
     }
 

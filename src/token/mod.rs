@@ -51,6 +51,7 @@ mod authenticator;
 mod cache;
 mod claims;
 mod compact;
+mod cookie;
 mod crypto;
 #[cfg(feature = "chain")]
 mod ed25519;
@@ -83,6 +84,7 @@ pub use self::cache::CacheLimits;
 pub use self::claims::Claims;
 #[cfg(feature = "mint")]
 pub(crate) use self::compact::decode;
+pub use self::cookie::{CookieError, CookieToken};
 #[cfg(feature = "mint")]
 pub(crate) use self::crypto::{Curve, PublicKey, UnusableKey, signing};
 #[cfg(feature = "chain")]

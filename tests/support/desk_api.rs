@@ -59,7 +59,13 @@ impl Api {
         manage: impl FnOnce(ManageBuilder) -> ManageBuilder,
         limits: GrantLimits,
     ) -> Self {
-        Self::at(Desk::new(), Grants::with_limits(grant::memory(), limits), layer, manage).await
+        Self::at(
+            Desk::new(),
+            Grants::with_limits(grant::memory(), limits),
+            layer,
+            manage,
+        )
+        .await
     }
 
     pub async fn at(
@@ -135,7 +141,9 @@ impl Api {
 
     /// A request with a bearer token, if it is not empty, and a body in JSON, if it is not null.
     pub async fn call(&self, method: Method, path: &str, token: &str, body: Value) -> Seen {
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url));
         if !token.is_empty() {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -181,7 +189,8 @@ impl Api {
 
     pub async fn introspect(&self, token: &str) -> Seen {
         let secret = self.auditor.expose();
-        self.form("/oauth2/introspect", "auditor", secret, &[("token", token)]).await
+        self.form("/oauth2/introspect", "auditor", secret, &[("token", token)])
+            .await
     }
 
     pub fn advance(&self, seconds: u64) {

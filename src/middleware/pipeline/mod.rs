@@ -1,6 +1,5 @@
 //! A request's way from its credential to its principal.
 
-mod fault;
 mod steps;
 mod verdict;
 
@@ -22,15 +21,14 @@ use crate::middleware::config::Config;
 use crate::middleware::pipeline::steps::recorded;
 use crate::middleware::session::Session;
 use crate::policy::Permit;
-use crate::rejection::Rejection;
+use crate::rejection::{Fault, Rejection};
 use crate::resolve::{Requested, Resolution};
 use crate::time::Timestamp;
 use crate::token::{Claims, TokenError, Verified};
 
-pub(super) use self::fault::Fault;
-pub(super) use self::verdict::Verdict;
 #[cfg(feature = "manage")]
-pub(super) use self::{fault::DeniedBy, steps::kind_of};
+pub(super) use self::steps::kind_of;
+pub(super) use self::verdict::Verdict;
 
 /// A request's way from its credential to its principal.
 ///
@@ -176,7 +174,7 @@ impl Pipeline {
                         ready(&mut answer, &mut cx)
                     };
                     match polled {
-                        Poll::Ready(written) => recorded(config, session, written),
+                        Poll::Ready(written) => recorded(config, parts, session, written),
                         Poll::Pending => return self.stay(Stage::Recording { session, answer }),
                     }
                 }

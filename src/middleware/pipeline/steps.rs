@@ -12,18 +12,18 @@ use crate::gate::{Live, Refusal};
 use crate::measure::{Measurement, RuleKind};
 use crate::middleware::config::{Config, Decision, Preflight, WithoutCredential};
 use crate::middleware::own;
-use crate::middleware::pipeline::fault::DeniedBy;
 use crate::middleware::pipeline::verdict::{Passage, Verdict};
 use crate::middleware::pipeline::{Next, Pipeline, Stage};
 use crate::middleware::session::Session;
-use crate::policy::{Demand, Denial, Permit, Refused};
+use crate::middleware::upgrades::{Upgrades, asks_for_upgrade};
+use crate::policy::{Demand, Permit, Refused};
 use crate::principal::Principal;
-use crate::rejection::{Rejection, RejectionKind};
+use crate::rejection::{DeniedBy, Rejection, RejectionKind};
 use crate::resolve::{
     Asked, Requested, Resolution, Resolve, ResolveError, ResolveErrorKind, sender, settle,
 };
 use crate::stamp;
-use crate::terms::Mode;
+use crate::terms::{Ask, Mode, Strategy};
 use crate::token::{Claims, Extraction, TokenError, TokenErrorKind, Verified};
 
 impl Pipeline {
@@ -42,6 +42,7 @@ impl Pipeline {
                 Ok(Stage::Verifying(answer))
             }
             Extraction::Malformed => Err(RejectionKind::MalformedCredential.into()),
+            Extraction::CrossSite => Err(RejectionKind::CrossSite.into()),
             Extraction::OtherScheme => Err(RejectionKind::OtherScheme.into()),
             Extraction::Absent => Err(without_credential(config, parts)),
         }
@@ -152,6 +153,7 @@ impl Pipeline {
         let kind = match error.kind() {
             ResolveErrorKind::Token => RejectionKind::InvalidToken,
             ResolveErrorKind::Request => RejectionKind::MalformedImpersonation,
+            ResolveErrorKind::CrossSite => RejectionKind::CrossSite,
             ResolveErrorKind::Nested => RejectionKind::Nested,
             ResolveErrorKind::Forbidden => RejectionKind::Forbidden,
             ResolveErrorKind::Unavailable => return Err(Verdict::unavailable(error)),
@@ -188,20 +190,15 @@ impl Pipeline {
             Err(Refusal::Unavailable(error)) => return Err(Verdict::unavailable(error)),
             Err(Refusal::GrantsUnavailable(error)) => return Err(Verdict::unavailable(error)),
             Err(Refusal::Denied(refused)) => {
-                let kind = kind_of(&refused.denial);
+                let kind = kind_of(&refused);
                 return Ok(self.deny(config, parts, &span, &refused, kind));
             }
         };
-        let may_only_read = permit.mode() == Mode::ReadOnly && !own::is_judged_by_itself(parts);
-        let beyond = if may_only_read && !(config.reads)(parts) {
-            Some(("read_only", RejectionKind::ReadOnly))
-        } else {
-            asks_for_upgrade(parts).then_some(("upgrade", RejectionKind::Upgrade))
-        };
-        if let Some((rule, kind)) = beyond {
-            return Ok(self.deny(config, parts, &span, &permit.refuse(rule), kind));
+        if let Some(kind) = beyond(config, permit.mode(), parts) {
+            let refused = permit.refuse(kind.as_str());
+            return Ok(self.deny(config, parts, &span, &refused, kind));
         }
-        let Some(Decision { gate, trail }) = &config.decision else {
+        let Some(Decision { gate, trail, .. }) = &config.decision else {
             return Err(RejectionKind::Forbidden.into());
         };
         let live = Live::of(gate, &config.clock, &permit);
@@ -224,6 +221,9 @@ impl Pipeline {
         if let Some(target) = &refused.target {
             span.record(stamp::fields::TARGET_SUB, target.subject());
             span.record(stamp::fields::TARGET_ISS, target.issuer());
+        }
+        if let Some(grant) = { refused.ask.as_ref() }.and_then(Ask::grant) {
+            span.record(stamp::fields::GRANT_ID, tracing::field::display(grant));
         }
         config.outer.record_user(refused.actor.subject());
         let rejection = Rejection::because(kind, DeniedBy(refused.denial.rule.to_string()));
@@ -250,13 +250,18 @@ impl Pipeline {
 
 pub(super) fn recorded(
     config: &Config,
+    parts: &Parts,
     mut session: Box<Session>,
     written: Result<Recorded, AuditError>,
 ) -> Next {
+    let Some(Decision { warden, .. }) = &config.decision else {
+        return Err(RejectionKind::Forbidden.into());
+    };
     match written {
         Ok(recorded) => {
             config.outer.record(session.stamp());
-            let principal = Some(Principal::impersonated(recorded, session.live().cloned()));
+            let live = session.live().cloned();
+            let principal = Some(Principal::impersonated(recorded, live, warden, parts));
             Err(Verdict::Pass(Passage {
                 principal,
                 session: Some(session),
@@ -271,7 +276,7 @@ pub(super) fn recorded(
 }
 
 fn without_credential(config: &Config, parts: &Parts) -> Verdict {
-    if config.settlement.own_headers().any(&parts.headers) {
+    if config.settlement.is_asked_for(&parts.headers) {
         return RejectionKind::MissingCredential.into();
     }
     match config.without_credential {
@@ -288,9 +293,11 @@ fn without_credential(config: &Config, parts: &Parts) -> Verdict {
     }
 }
 
-pub(in crate::middleware) fn kind_of(denial: &Denial) -> RejectionKind {
-    match denial.demand {
+pub(in crate::middleware) fn kind_of(refused: &Refused) -> RejectionKind {
+    let by_cookie = { refused.ask.as_ref() }.is_some_and(|ask| ask.strategy() == Strategy::Cookie);
+    match refused.denial.demand {
         None => RejectionKind::Forbidden,
+        Some(Demand::AnotherToken) if by_cookie => RejectionKind::GrantEnded,
         Some(Demand::AnotherToken) => RejectionKind::InvalidToken,
         Some(Demand::Reason) => RejectionKind::ReasonRequired,
         Some(Demand::FreshLogin { max_age }) => RejectionKind::StaleLogin { max_age },
@@ -306,8 +313,12 @@ fn is_preflight(parts: &Parts) -> bool {
             .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// A connection that becomes something else cannot be watched: RFC 9110, section 7.8, and CONNECT
-/// with its extension for HTTP/2 (RFC 8441).
-fn asks_for_upgrade(parts: &Parts) -> bool {
-    parts.method == Method::CONNECT || parts.headers.contains_key(header::UPGRADE)
+/// What the request wants to do beyond what it may.
+fn beyond(config: &Config, mode: Mode, parts: &Parts) -> Option<RejectionKind> {
+    let may_only_read = mode == Mode::ReadOnly && !own::is_judged_by_itself(parts);
+    if may_only_read && !config.reads.allow(parts) {
+        return Some(RejectionKind::ReadOnly);
+    }
+    let is_upgrade = config.upgrades == Upgrades::Refused && asks_for_upgrade(parts);
+    is_upgrade.then_some(RejectionKind::Upgrade)
 }

@@ -7,10 +7,9 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use crate::middleware::config::{Config, WithoutCredential};
-use crate::middleware::pipeline::fault::Fault;
 use crate::middleware::session::Session;
 use crate::principal::{Impersonation, Principal};
-use crate::rejection::{Rejection, RejectionKind};
+use crate::rejection::{Fault, Rejection, RejectionKind};
 use crate::terms::Strategy;
 
 /// What becomes of a request.
@@ -80,7 +79,7 @@ impl Passage {
         config: &Config,
         parts: &mut Parts,
     ) -> Result<Option<Box<Session>>, Rejection> {
-        config.settlement.own_headers().strip(&mut parts.headers);
+        config.settlement.strip(&mut parts.headers);
         let Self {
             principal,
             mut session,
@@ -88,7 +87,7 @@ impl Passage {
         let Some(principal) = principal else {
             return Ok(session);
         };
-        hide_credential(&principal, &mut parts.headers);
+        hide_credential(config, &principal, &mut parts.headers);
         let install = match &config.without_credential {
             WithoutCredential::Anonymous(install) if principal.is_anonymous() => Some(install),
             _ => config.install.as_ref(),
@@ -109,12 +108,13 @@ impl Passage {
 }
 
 /// A token that speaks as the actor must not act further on as the actor. One with `act` says both.
-fn hide_credential(principal: &Principal, headers: &mut HeaderMap) {
+fn hide_credential(config: &Config, principal: &Principal, headers: &mut HeaderMap) {
     let speaks_as_actor = principal
         .impersonation()
         .is_some_and(Impersonation::has_actors_token);
     if speaks_as_actor {
         headers.remove(AUTHORIZATION);
+        config.extract.hide(headers);
     } else if let Some(value) = headers.get_mut(AUTHORIZATION) {
         value.set_sensitive(true);
     }

@@ -18,7 +18,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::identity::{IdentityKey, Names};
 use crate::stamp::{Stamp, complete_span, fields, open_span};
-use crate::terms::{Mode, Strategy};
+use crate::terms::{GrantId, Mode, Strategy};
 
 fn stamp() -> Stamp {
     let actor = IdentityKey::new("https://staff.example.com", "support-sub");
@@ -31,9 +31,10 @@ fn stamp() -> Stamp {
         Strategy::Header,
         Some(&groups),
     )
+    .under(&GrantId::from_bytes([7; 32]))
 }
 
-const EXPECTED: [(&str, &str); 8] = [
+const EXPECTED: [(&str, &str); 9] = [
     (fields::USER_ID, "alice-sub"),
     (fields::ACTOR_SUB, "support-sub"),
     (fields::ACTOR_ISS, "https://staff.example.com"),
@@ -41,6 +42,10 @@ const EXPECTED: [(&str, &str); 8] = [
     (fields::TARGET_ISS, "https://issuer.example.com"),
     (fields::MODE, "read_only"),
     (fields::STRATEGY, "header"),
+    (
+        fields::GRANT_ID,
+        "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc",
+    ),
     (fields::GROUPS, "readers,writers"),
 ];
 

@@ -13,8 +13,9 @@ mod with_checks {
     use http_body_util::Full;
     use serde_json::Value;
     use tower::{Layer, ServiceExt, service_fn};
+    use tower_impersonate::mint::{Minter, SigningKey};
     use tower_impersonate::time::{Clock, Timestamp};
-    use tower_impersonate::token::StaticKeys;
+    use tower_impersonate::token::{Algorithm, StaticKeys};
     use tower_impersonate::{ImpersonationLayer, Issuer, Principal};
 
     /// Stands still at the moment when the tokens were signed.
@@ -67,6 +68,37 @@ mod with_checks {
         }
     }
 
+    #[tokio::test]
+    async fn what_is_signed_here_passes_and_with_one_bit_changed_it_does_not() {
+        let given = super::given();
+        for pem in [
+            include_str!("../../mint/ed.pem"),
+            include_str!("../../mint/ec.pem"),
+            include_str!("../../mint/rsa.pem"),
+        ] {
+            let minter = Minter::builder("https://desk.example.com")
+                .key(SigningKey::from_pem(pem).unwrap())
+                .audiences(["desk-api"])
+                .build()
+                .unwrap();
+            let then = Then(given["issued_at"].as_i64().unwrap());
+            let minted = minter.mint_client("alice", None, None, then.now()).unwrap();
+            let layer = ImpersonationLayer::builder()
+                .issuer(minter.issuer())
+                .clock(then)
+                .build()
+                .unwrap();
+            let token = minted.token.expose();
+            assert_eq!(status(&layer, &changed(token)).await, 401, "{minter:?}");
+            assert_eq!(status(&layer, token).await, 200, "{minter:?}");
+        }
+        for algorithm in [Algorithm::EdDSA, Algorithm::ES256] {
+            assert!(SigningKey::generate(algorithm).is_ok(), "{algorithm}");
+        }
+        let rsa = SigningKey::generate(Algorithm::RS256);
+        assert_eq!(rsa.is_ok(), cfg!(feature = "aws_lc_rs"));
+    }
+
     /// The other user of jsonwebtoken in the build finds its process-wide provider as it left it.
     #[cfg(feature = "neighbour")]
     #[tokio::test]
@@ -91,8 +123,13 @@ mod with_checks {
 fn without_any_check_no_layer_can_be_built() {
     use std::error::Error;
 
+    use tower_impersonate::mint::SigningKey;
     use tower_impersonate::token::{AuthenticatorError, StaticKeys};
     use tower_impersonate::{ImpersonationLayer, Issuer};
+
+    let key = SigningKey::from_pem(include_str!("../../mint/ed.pem"));
+    let error = key.err().map(|error| error.to_string());
+    assert_eq!(error.as_deref(), Some("no cryptography is compiled in"));
 
     let keys = StaticKeys::jwks(given()["jwks"].to_string());
     let error = ImpersonationLayer::builder()

@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{
     RsaKeyPair,
 };
 
-use crate::token::crypto::signing::{PrivateKey, SigningFailed};
+use crate::token::crypto::signing::{PrivateKey, SigningFailed, pkcs8};
 use crate::token::crypto::{Curve, PublicKey, UnusableKey};
 
 pub(super) enum Backend {
@@ -63,7 +63,7 @@ impl Backend {
     pub(super) fn generate_rsa() -> Result<PrivateKey, UnusableKey> {
         let failed = || UnusableKey("no key came out");
         let key = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| failed())?;
-        let pkcs8: Pkcs8V1Der<'_> = key.as_der().map_err(|_| failed())?;
-        PrivateKey::from_pkcs8(pkcs8.as_ref())
+        let der: Pkcs8V1Der<'_> = key.as_der().map_err(|_| failed())?;
+        pkcs8::read(der.as_ref())
     }
 }

@@ -42,9 +42,12 @@ pub(crate) struct Signer {
 
 impl Signer {
     pub(crate) fn new(key: &PrivateKey) -> Result<Self, UnusableKey> {
-        let (algorithm, backend) = (key.algorithm(), Backend::new(key)?);
-        let public = match key.public() {
-            Some(public) => public?,
+        let algorithm = key.algorithm();
+        // Before the backend, which does not say what is wrong with it.
+        let told = key.public().transpose()?;
+        let backend = Backend::new(key)?;
+        let public = match told {
+            Some(public) => public,
             None => backend.public()?,
         };
         let signer = Self {

@@ -26,11 +26,6 @@ impl PrivateKey {
         pkcs8::from_pem(pem)
     }
 
-    /// Reads PKCS#8.
-    pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, UnusableKey> {
-        pkcs8::read(der)
-    }
-
     /// What it signs with: one algorithm for each kind of key.
     pub(crate) fn algorithm(&self) -> Algorithm {
         match self {

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// What can go wrong with a plug-in besides its own errors.
 #[derive(Debug)]
-pub(in crate::middleware) enum Fault {
+pub(crate) enum Fault {
     Panic,
     Deadline,
 }
@@ -23,7 +23,7 @@ impl Error for Fault {}
 
 /// The rule that denied, for logs.
 #[derive(Debug)]
-pub(in crate::middleware) struct DeniedBy(pub(in crate::middleware) String);
+pub(crate) struct DeniedBy(pub(crate) String);
 
 impl fmt::Display for DeniedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

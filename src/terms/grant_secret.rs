@@ -4,7 +4,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::grant::StoreError;
 use crate::secret::Secret;
 use crate::terms::GrantId;
 
@@ -20,9 +19,9 @@ impl GrantSecret {
     /// # Errors
     ///
     /// When the system has no randomness.
-    pub(crate) fn new() -> Result<Self, StoreError> {
+    pub(crate) fn new() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(StoreError::unavailable)?;
+        getrandom::fill(&mut bytes)?;
         Ok(Self(bytes))
     }
 
