@@ -45,7 +45,7 @@ pub(super) struct Issued {
 }
 
 #[derive(Serialize, ToSchema)]
-struct IssuedData {
+pub(super) struct IssuedData {
     /// The username of the path.
     id: String,
     /// Always `access-token`.
@@ -55,7 +55,7 @@ struct IssuedData {
 }
 
 #[derive(Serialize, ToSchema)]
-struct IssuedAttributes {
+pub(super) struct IssuedAttributes {
     /// The access token: whoever holds it acts as the user.
     token: String,
     /// How long the token counts, in seconds.
