@@ -120,11 +120,16 @@ async fn a83_a_full_disk() {
         let mut fill = File::create(&ballast).unwrap();
         while fill.write_all(&[0; 64]).is_ok() {}
         drop(fill);
-        // The rest of the last block.
-        let mut requests = 1;
-        while desk.as_carol(&layer, &AS_ALICE).await.ran {
-            requests += 1;
-            assert!(requests < 1000, "{name}: it is never full");
+        // The rest of the last block. A file system in memory counts its blocks by processor, and may
+        // say too early that it is full.
+        let (mut requests, mut refused) = (1, 0);
+        while refused < 5 {
+            if desk.as_carol(&layer, &AS_ALICE).await.ran {
+                (requests, refused) = (requests + 1, 0);
+                assert!(requests < 1000, "{name}: it is never full");
+            } else {
+                refused += 1;
+            }
         }
         withstands(&desk, &layer, name, || fs::remove_file(&ballast).unwrap()).await;
         drop(layer);

@@ -314,6 +314,13 @@ impl Builder {
             "between 1 s and 1 h",
         )?;
 
+        let mut problem = Problem::in_realm(&self.realm).ok_or(ConfigError::Realm)?;
+        if let Some(url) = &self.resource_metadata {
+            let naming = problem.with_resource_metadata(url);
+            problem = naming.ok_or(ConfigError::ResourceMetadata)?;
+        }
+        let responder = Responder::new(self.respond, problem);
+
         let kept = self.grants.as_ref().and_then(GrantSource::kept);
         if self.minting.needs_grants() && kept.is_none() {
             let detail =
@@ -322,13 +329,6 @@ impl Builder {
                 detail: detail.to_owned(),
             });
         }
-        let mut problem = Problem::in_realm(&self.realm).ok_or(ConfigError::Realm)?;
-        if let Some(url) = &self.resource_metadata {
-            let naming = problem.with_resource_metadata(url);
-            problem = naming.ok_or(ConfigError::ResourceMetadata)?;
-        }
-        let responder = Responder::new(self.respond, problem);
-
         let authenticator = self.tokens.measures(self.measures.clone()).build()?;
         let clock = Arc::clone(authenticator.clock());
         for strategy in &strategies {

@@ -313,8 +313,8 @@ fn is_preflight(parts: &Parts) -> bool {
 
 /// What the request wants to do beyond what it may.
 fn beyond(config: &Config, mode: Mode, parts: &Parts) -> Option<RejectionKind> {
-    let may_only_read = mode == Mode::ReadOnly && !own::is_judged_by_itself(parts);
-    if may_only_read && !config.reads.allow(parts) {
+    let judged_here = mode == Mode::ReadOnly && !own::is_judged_by_itself(parts);
+    if judged_here && !config.reads.allow(parts) {
         return Some(RejectionKind::ReadOnly);
     }
     let is_upgrade = config.upgrades == Upgrades::Refused && asks_for_upgrade(parts);
