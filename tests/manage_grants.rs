@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use support::{AUDIENCE, ISSUER};
 use tower_impersonate::answer::Answer;
 use tower_impersonate::audit::EventName;
-use tower_impersonate::grant::{self, GrantLimits};
+use tower_impersonate::grant::GrantLimits;
 use tower_impersonate::policy;
 
 async fn end(api: &Api, id: &str, token: &str) -> u16 {
@@ -509,5 +509,4 @@ async fn a_token_of_a_grant_that_ran_out_is_no_good() {
     api.advance(1);
     assert_eq!(api.get("/me", &minted).await.status, 401);
     assert_eq!(stop(&api, &minted).await, 401);
-    let _ = grant::memory();
 }

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use support::Desk;
 use tower_impersonate::ImpersonationLayer;
 use tower_impersonate::audit::EventName;
-use tower_impersonate::directory;
 use tower_impersonate::grant::{self, Grants};
 use tower_impersonate::manage::{Client, Credential, Manage, ManageError};
 use tower_impersonate::middleware::ConfigError;
@@ -66,9 +65,8 @@ async fn without_a_right_every_route_is_403_and_recorded() {
         let before = api.desk.events(EventName::Denied).len();
         let seen = match (endpoint.credential, &*endpoint.path) {
             // Everybody may have a token for itself, and knows what is published.
-            (Credential::None, _) | (_, "/oauth2/token") => continue,
-            // Who does not impersonate has nothing to stop.
-            (_, "/grants/stop") => continue,
+            // And who does not impersonate has nothing to stop.
+            (Credential::None, _) | (_, "/oauth2/token" | "/grants/stop") => continue,
             (Credential::Client, _) => {
                 let secret = api.plain.expose();
                 api.form(&path, "plain", secret, &[("token", &minted)])
@@ -287,8 +285,6 @@ fn what_could_not_work_is_an_error_of_build() {
             .audit(desk.sink.clone())
             .grants(&grants)
     };
-    let plain = usual().resolve(tower_impersonate::resolve::act());
-    let _ = plain;
     let layer = usual()
         .directory(desk.users.clone())
         .mint(&minter)
@@ -384,5 +380,4 @@ fn what_could_not_work_is_an_error_of_build() {
         Manage::builder(&nobody).build().err(),
         Some(ManageError::NoDirectory)
     );
-    let _ = directory::memory([]);
 }
