@@ -400,6 +400,8 @@ async fn a_deadline_is_what_is_asked_for_and_never_more_than_the_lifetime() {
         (json!(60), 60),
         (json!(100_000), 3600),
         (json!(u64::MAX), 3600),
+        (json!(60.0), 60),
+        (json!(1e30), 3600),
     ] {
         let api = Api::start().await;
         let seen = api
