@@ -14,11 +14,11 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use support::{AUDIENCE, ISSUER};
 use tower_impersonate::audit::EventName;
-use tower_impersonate::grant::{self, Filter, GrantLimits, Page};
+use tower_impersonate::grant::{Filter, GrantLimits, Page};
 use tower_impersonate::policy::{self, Right, right};
 use tower_impersonate::testing::TestIssuer;
 
-fn order(extra: Value) -> Value {
+fn order(extra: &Value) -> Value {
     let mut order = json!({ "audience": AUDIENCE });
     order
         .as_object_mut()
@@ -30,7 +30,7 @@ fn order(extra: Value) -> Value {
 #[tokio::test]
 async fn the_token_acts_as_the_user_and_names_who_is_there() {
     let api = Api::start().await;
-    let body = order(json!({ "reason": " ticket 7 ", "ticket": "T-7" }));
+    let body = order(&json!({ "reason": " ticket 7 ", "ticket": "T-7" }));
     let seen = api.post("/Alice/impersonate", &api.carol(), body).await;
     assert_eq!(seen.status, 200, "{seen:?}");
     assert_eq!(seen.header("cache-control"), Some("no-store"));
@@ -65,7 +65,7 @@ async fn the_token_acts_as_the_user_and_names_who_is_there() {
 async fn the_other_path_is_the_same_route() {
     let api = Api::start().await;
     let seen = api
-        .post("/users/Alice/impersonate", &api.carol(), order(json!({})))
+        .post("/users/Alice/impersonate", &api.carol(), order(&json!({})))
         .await;
     assert_eq!(seen.status, 200, "{seen:?}");
 }
@@ -89,7 +89,7 @@ async fn whom_nobody_may_have_is_refused_alike() {
         };
         let token = api.desk.token(who, groups).sign();
         let path = format!("/{name}/impersonate");
-        let seen = api.post(&path, &token, order(json!({}))).await;
+        let seen = api.post(&path, &token, order(&json!({}))).await;
         assert_eq!(seen.status, 403, "{who} {name}: {seen:?}");
         bodies.push(seen.body);
     }
@@ -103,7 +103,12 @@ async fn whom_nobody_may_have_is_refused_alike() {
 
 #[tokio::test]
 async fn malformed_orders_are_400_and_name_what_is_wrong() {
-    let api = Api::start().await;
+    let api = Api::with(
+        |layer| layer,
+        |manage| manage.starts_per_minute(100),
+        GrantLimits::default(),
+    )
+    .await;
     let long = "x".repeat(501);
     for (body, field) in [
         (json!({ "ttl_seconds": 0 }), "ttl_seconds"),
@@ -128,7 +133,7 @@ async fn malformed_orders_are_400_and_name_what_is_wrong() {
         (json!({ "unknown": 1 }), "unknown"),
     ] {
         let seen = api
-            .post("/Alice/impersonate", &api.carol(), order(body.clone()))
+            .post("/Alice/impersonate", &api.carol(), order(&body))
             .await;
         assert_eq!(seen.status, 400, "{body}: {seen:?}");
         assert_eq!(seen.body["field"], field, "{body}");
@@ -144,14 +149,14 @@ async fn malformed_orders_are_400_and_name_what_is_wrong() {
         (none.status.as_u16(), &none.body["field"]),
         (400, &json!("audience"))
     );
-    let unknown = order(json!({ "audience": "elsewhere" }));
+    let unknown = order(&json!({ "audience": "elsewhere" }));
     let unknown = api.post("/Alice/impersonate", &api.carol(), unknown).await;
     assert_eq!(unknown.body["error"], "invalid_target");
     let query = api
         .post(
             "/Alice/impersonate?actor=root",
             &api.carol(),
-            order(json!({})),
+            order(&json!({})),
         )
         .await;
     assert_eq!(
@@ -206,15 +211,17 @@ async fn usernames_of_any_spelling_stay_one_name() {
         ("/Alice%20/impersonate", 403),
         ("/ALICE/impersonate", 403),
         ("/Alice/impersonate/", 404),
-        ("//impersonate", 404),
+        ("//impersonate", 400),
         ("/Alice/Impersonate", 404),
     ] {
-        let seen = api.post(path, &api.carol(), order(json!({}))).await;
+        let seen = api.post(path, &api.carol(), order(&json!({}))).await;
         assert_eq!(seen.status, status, "{path}: {seen:?}");
     }
     let long = format!("/{}/impersonate", "a".repeat(257));
     assert_eq!(
-        api.post(&long, &api.carol(), order(json!({}))).await.status,
+        api.post(&long, &api.carol(), order(&json!({})))
+            .await
+            .status,
         400
     );
 }
@@ -259,13 +266,13 @@ async fn the_answers_of_the_layer_are_those_of_the_route() {
         (&*fresh, "/Carol/impersonate", &reason, 400, None),
         (&*fresh, "/Alice/impersonate", &reason, 200, None),
     ] {
-        let seen = api.post(path, token, order(extra.clone())).await;
+        let seen = api.post(path, token, order(extra)).await;
         assert_eq!(seen.status, status, "{path} {extra}: {seen:?}");
         if let Some(challenge) = challenge {
             assert_eq!(seen.header("www-authenticate"), Some(challenge));
         }
     }
-    let stale = api.post("/Alice/impersonate", &stale, order(reason)).await;
+    let stale = api.post("/Alice/impersonate", &stale, order(&reason)).await;
     assert_eq!(stale.body["error"], "insufficient_user_authentication");
 }
 
@@ -275,7 +282,9 @@ async fn nobody_impersonates_out_of_an_impersonation() {
     for mode in ["full", "read_only"] {
         let body = json!({ "mode": mode, "replace": true });
         let (token, _) = api.begin(&api.carol(), body).await;
-        let seen = api.post("/Bob/impersonate", &token, order(json!({}))).await;
+        let seen = api
+            .post("/Bob/impersonate", &token, order(&json!({})))
+            .await;
         assert_eq!(seen.status, 409, "{mode}: {seen:?}");
     }
     let request = Request::post(format!("{}/Bob/impersonate", api.url))
@@ -313,7 +322,7 @@ async fn the_same_target_goes_on_under_the_same_grant() {
         (json!({ "scopes": ["a"] }), 409),
     ] {
         let seen = api
-            .post("/Alice/impersonate", &api.carol(), order(extra.clone()))
+            .post("/Alice/impersonate", &api.carol(), order(&extra))
             .await;
         assert_eq!(seen.status, status, "{extra}: {seen:?}");
         let named = match status {
@@ -337,7 +346,7 @@ async fn the_same_target_goes_on_under_the_same_grant() {
         .post(
             "/Alice/impersonate",
             &api.carol(),
-            order(json!({ "mode": "full", "replace": true })),
+            order(&json!({ "mode": "full", "replace": true })),
         )
         .await;
     assert_ne!(self::issued(&wider).1, grant);
@@ -360,7 +369,7 @@ async fn another_target_waits_for_the_first_unless_it_replaces_it() {
     let api = Api::start().await;
     let (token, grant) = api.begin(&api.carol(), json!({})).await;
     let seen = api
-        .post("/Bob/impersonate", &api.carol(), order(json!({})))
+        .post("/Bob/impersonate", &api.carol(), order(&json!({})))
         .await;
     assert_eq!(
         (seen.status.as_u16(), &seen.body["grant"]),
@@ -369,13 +378,13 @@ async fn another_target_waits_for_the_first_unless_it_replaces_it() {
     assert_eq!(api.desk.denial()["impersonation.deny.rule"], "conflict");
     let dora = api.desk.token("dora", &["support"]).sign();
     assert_eq!(
-        api.post("/Bob/impersonate", &dora, order(json!({})))
+        api.post("/Bob/impersonate", &dora, order(&json!({})))
             .await
             .status,
         200
     );
 
-    let replacing = order(json!({ "replace": true }));
+    let replacing = order(&json!({ "replace": true }));
     assert_eq!(
         api.post("/Bob/impersonate", &api.carol(), replacing)
             .await
@@ -391,13 +400,15 @@ async fn a_deadline_is_what_is_asked_for_and_never_more_than_the_lifetime() {
         (json!(60), 60),
         (json!(100_000), 3600),
         (json!(u64::MAX), 3600),
+        (json!(60.0), 60),
+        (json!(1e30), 3600),
     ] {
         let api = Api::start().await;
         let seen = api
             .post(
                 "/Alice/impersonate",
                 &api.carol(),
-                order(json!({ "ttl_seconds": ttl })),
+                order(&json!({ "ttl_seconds": ttl })),
             )
             .await;
         assert_eq!(
@@ -422,7 +433,7 @@ async fn of_starts_at_once_one_begins() {
     let starts = (0..8).map(|n| {
         let name = if n % 2 == 0 { "Alice" } else { "Bob" };
         let (api, path) = (&api, format!("/{name}/impersonate"));
-        async move { api.post(&path, &api.carol(), order(json!({}))).await }
+        async move { api.post(&path, &api.carol(), order(&json!({}))).await }
     });
     let seen = join(starts).await;
     let granted: Vec<_> = seen.iter().filter(|seen| seen.status == 200).collect();
@@ -478,7 +489,7 @@ async fn one_actor_starts_only_so_often() {
     let start = |token: String| {
         let api = &api;
         async move {
-            api.post("/Alice/impersonate", &token, order(json!({})))
+            api.post("/Alice/impersonate", &token, order(&json!({})))
                 .await
         }
     };
@@ -510,7 +521,7 @@ async fn a_rule_for_the_endpoint_narrows_the_policy() {
     .await;
     let lead = api.desk.token("carol", &["support", "leads"]).sign();
     assert_eq!(
-        api.post("/Alice/impersonate", &lead, order(json!({})))
+        api.post("/Alice/impersonate", &lead, order(&json!({})))
             .await
             .status,
         200
@@ -519,7 +530,7 @@ async fn a_rule_for_the_endpoint_narrows_the_policy() {
         .post(
             "/Alice/impersonate",
             &api.desk.token("dora", &["support"]).sign(),
-            order(json!({})),
+            order(&json!({})),
         )
         .await;
     assert_eq!(seen.status, 403);
@@ -558,7 +569,7 @@ async fn staff_says_where_the_user_is() {
             request = request.header("impersonate-issuer", *issuer);
         }
         request
-            .body(Full::from(order(json!({})).to_string()))
+            .body(Full::from(order(&json!({})).to_string()))
             .unwrap()
     };
     for (issuers, status) in [
@@ -593,7 +604,7 @@ async fn an_app_client_impersonates_where_the_policy_names_it() {
     );
     // It may have several at once.
     assert_eq!(
-        api.post("/Bob/impersonate", &token, order(json!({})))
+        api.post("/Bob/impersonate", &token, order(&json!({})))
             .await
             .status,
         200
@@ -604,7 +615,7 @@ async fn an_app_client_impersonates_where_the_policy_names_it() {
         .await;
     let token = seen.body["access_token"].as_str().unwrap().to_owned();
     assert_eq!(
-        api.post("/Alice/impersonate", &token, order(json!({})))
+        api.post("/Alice/impersonate", &token, order(&json!({})))
             .await
             .status,
         403
@@ -623,7 +634,7 @@ async fn an_app_client_has_no_more_than_its_limit() {
     let token = seen.body["access_token"].as_str().unwrap().to_owned();
     api.begin(&token, json!({})).await;
     assert_eq!(
-        api.post("/Bob/impersonate", &token, order(json!({})))
+        api.post("/Bob/impersonate", &token, order(&json!({})))
             .await
             .status,
         409
@@ -639,7 +650,7 @@ async fn what_fails_behind_the_route_is_503_and_starts_nothing() {
     )
     .await;
     let seen = broken
-        .post("/Alice/impersonate", &broken.carol(), order(json!({})))
+        .post("/Alice/impersonate", &broken.carol(), order(&json!({})))
         .await;
     assert_eq!(
         (seen.status.as_u16(), seen.header("retry-after")),
@@ -652,7 +663,7 @@ async fn what_fails_behind_the_route_is_503_and_starts_nothing() {
     )
     .await;
     let seen = panics
-        .post("/Alice/impersonate", &panics.carol(), order(json!({})))
+        .post("/Alice/impersonate", &panics.carol(), order(&json!({})))
         .await;
     assert_eq!(
         (seen.status.as_u16(), seen.header("retry-after")),
@@ -715,7 +726,7 @@ async fn scopes_stand_in_the_answer_and_bound_the_next_token() {
         .post(
             "/Alice/impersonate",
             &api.carol(),
-            order(json!({ "scopes": ["a", "b"] })),
+            order(&json!({ "scopes": ["a", "b"] })),
         )
         .await;
     assert_eq!(seen.body["data"]["attributes"]["scope"], "a b");
@@ -728,17 +739,77 @@ async fn scopes_stand_in_the_answer_and_bound_the_next_token() {
             .post(
                 "/Alice/impersonate",
                 &api.carol(),
-                order(json!({ "scopes": scopes })),
+                order(&json!({ "scopes": scopes })),
             )
             .await;
         assert_eq!(seen.status, status, "{scopes}");
     }
-    let other = order(json!({ "audience": OTHER_API }));
+    let other = order(&json!({ "audience": OTHER_API }));
     assert_eq!(
         api.post("/Alice/impersonate", &api.carol(), other)
             .await
             .body["data"]["attributes"]["scope"],
         "a b"
     );
-    let _ = grant::memory();
+}
+
+/// An audit that is slow enough for two starts to pass each other.
+struct Slow(
+    tower_impersonate::testing::RecordingSink,
+    std::sync::Arc<tokio::sync::Barrier>,
+);
+
+impl tower_impersonate::audit::AuditSink for Slow {
+    fn record(
+        &self,
+        event: &tower_impersonate::audit::Event<'_>,
+    ) -> tower_impersonate::answer::Answer<Result<(), tower_impersonate::audit::AuditError>> {
+        let (taken, both) = (self.0.record(event), std::sync::Arc::clone(&self.1));
+        if event.name != EventName::Started {
+            return taken;
+        }
+        tower_impersonate::answer::Answer::later(async move {
+            both.wait().await;
+            taken.await
+        })
+    }
+
+    fn complete(&self, done: tower_impersonate::audit::Completion) {
+        self.0.complete(done);
+    }
+}
+
+#[tokio::test]
+async fn of_two_starts_that_pass_each_other_one_is_taken_back() {
+    let sink = tower_impersonate::testing::RecordingSink::new();
+    let both = std::sync::Arc::new(tokio::sync::Barrier::new(2));
+    let slow = Slow(sink.clone(), both);
+    let api = Api::with(
+        |builder| builder.audit(slow),
+        |manage| manage,
+        GrantLimits::default(),
+    )
+    .await;
+    let carol = api.carol();
+    let (first, second) = tokio::join!(
+        api.post("/Alice/impersonate", &carol, order(&json!({}))),
+        api.post("/Bob/impersonate", &carol, order(&json!({}))),
+    );
+    let mut statuses = [first.status.as_u16(), second.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
+    assert_eq!(sink.named(EventName::Started).len(), 2);
+    let denied = sink.named(EventName::Denied);
+    assert_eq!(denied.len(), 1);
+    assert_eq!(denied[0]["impersonation.deny.rule"], "conflict");
+    let grants = api
+        .grants
+        .list(&Filter::default(), &Page::first())
+        .await
+        .unwrap();
+    assert_eq!(grants.len(), 1);
+    assert_ne!(
+        denied[0]["impersonation.grant.id"],
+        json!(grants[0].id().to_string())
+    );
 }

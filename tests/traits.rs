@@ -36,8 +36,8 @@ fn error<T: std::error::Error + Send + Sync + 'static>() {}
 #[test]
 fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     use tower_impersonate::{
-        directory, extract, gate, identity, measure, middleware, mint, otel, principal, rejection,
-        resolve, stamp, terms, testing, time, token,
+        directory, extract, gate, identity, manage, measure, middleware, mint, otel, principal,
+        rejection, resolve, stamp, terms, testing, time, token,
     };
     type Inner = BoxCloneSyncService<Request<()>, Response<Full<Bytes>>, BoxError>;
 
@@ -105,6 +105,16 @@ fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     cloned::<token::HttpClient>();
     cloned::<token::Issuer>();
     cloned::<token::IssuerFacts>();
+    cloned::<tower_impersonate::grant::Introspect>();
+    cloned::<manage::Client>();
+    cloned::<manage::Endpoint>();
+    cloned::<manage::Manage>();
+    cloned::<manage::ManageError>();
+    copied::<manage::Credential>();
+    shared::<manage::ManageBuilder>();
+    error::<manage::ManageError>();
+    cloned::<policy::Entitlement>();
+    copied::<policy::Right>();
     cloned::<mint::KeyError>();
     cloned::<mint::MintRequest>();
     cloned::<mint::Minted>();

@@ -39,6 +39,10 @@ struct Bound {
 
 /// What a grant begins with, beside the proof that it may.
 #[derive(Debug)]
+#[cfg_attr(
+    not(feature = "manage"),
+    allow(dead_code, reason = "only its routes start grants")
+)]
 pub(crate) struct Beginning {
     pub(crate) secret: GrantSecret,
     pub(crate) deadline: Timestamp,
@@ -91,10 +95,18 @@ impl Grants {
     }
 
     /// How many an app client may have at once.
+    #[cfg_attr(
+        not(feature = "manage"),
+        allow(dead_code, reason = "only its routes start grants")
+    )]
     pub(crate) fn per_machine(&self) -> usize {
         self.0.limits.per_machine
     }
 
+    #[cfg_attr(
+        not(feature = "manage"),
+        allow(dead_code, reason = "only its routes start grants")
+    )]
     pub(crate) fn lifetime(&self) -> Duration {
         self.0.limits.lifetime
     }
@@ -131,6 +143,10 @@ impl Grants {
     }
 
     /// Keeps what was permitted and recorded.
+    #[cfg_attr(
+        not(feature = "manage"),
+        allow(dead_code, reason = "only its routes start grants")
+    )]
     pub(crate) fn start(
         &self,
         recorded: &Recorded,
@@ -210,6 +226,10 @@ impl Grants {
     }
 
     /// Moves the deadline of a grant that is alive, within its limits; `None` where there is none.
+    #[cfg_attr(
+        not(feature = "manage"),
+        allow(dead_code, reason = "only its routes start grants")
+    )]
     pub(crate) async fn extend(
         &self,
         id: &GrantId,

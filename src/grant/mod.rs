@@ -67,6 +67,7 @@ pub use self::error::{StoreError, StoreErrorKind};
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 pub use self::introspect::{Introspect, introspect};
+#[cfg(feature = "manage")]
 pub(crate) use self::keeper::Beginning;
 pub use self::keeper::Grants;
 pub use self::limits::GrantLimits;

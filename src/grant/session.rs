@@ -15,6 +15,10 @@ pub struct ActorSession {
 
 impl ActorSession {
     /// What the actor's own token says.
+    #[cfg_attr(
+        not(feature = "manage"),
+        allow(dead_code, reason = "only its routes start grants")
+    )]
     pub(crate) fn of(actor: &Identity) -> Self {
         let named = |claim| actor.text(claim).map(Into::into);
         Self {

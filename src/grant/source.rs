@@ -15,6 +15,10 @@ pub struct GrantSource(Source);
 #[derive(Clone)]
 pub(super) enum Source {
     Here(Grants),
+    #[cfg_attr(
+        not(feature = "jwks"),
+        allow(dead_code, reason = "it is asked over HTTP")
+    )]
     Elsewhere(Arc<dyn AskElsewhere>),
     Nowhere,
 }

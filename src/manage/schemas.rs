@@ -8,7 +8,7 @@ use utoipa::openapi::{
 
 use crate::manage::grants::{EndView, GrantList, GrantView, PersonView};
 use crate::manage::oauth::{OAuthErrorView, TokenView};
-use crate::manage::start::Issued;
+use crate::manage::start::{Issued, IssuedAttributes, IssuedData};
 
 pub(super) const BEARER: &str = "bearer";
 pub(super) const BASIC: &str = "client";
@@ -16,6 +16,8 @@ pub(super) const BASIC: &str = "client";
 pub(super) fn components() -> Components {
     ComponentsBuilder::new()
         .schema_from::<Issued>()
+        .schema_from::<IssuedData>()
+        .schema_from::<IssuedAttributes>()
         .schema_from::<GrantView>()
         .schema_from::<GrantList>()
         .schema_from::<PersonView>()

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::audit::{OfGrant, Recorded};
 use crate::gate::Refusal;
-use crate::grant::{Beginning, Filter, Grant, Others, Page, Standing, Started, StoreError};
+use crate::grant::{Beginning, Filter, Grant, Others, Page, Standing, Started};
 use crate::identity::{Affiliation, Identity, Kind, Names};
 use crate::manage::caller::Caller;
 use crate::manage::desk::{Desk, too_many};
@@ -18,6 +18,7 @@ use crate::manage::http::{Answered, At, Call, Fields, Problem, Query, json, obje
 use crate::manage::issue;
 use crate::manage::wanted::WantedIssuer;
 use crate::policy::{Permit, Right};
+use crate::rejection::{Rejection, RejectionKind};
 use crate::terms::{Ask, GrantId, GrantSecret, Mode, Strategy, TargetRef};
 use crate::time::Timestamp;
 use crate::token::Verified;
@@ -44,7 +45,7 @@ pub(super) struct Issued {
 }
 
 #[derive(Serialize, ToSchema)]
-struct IssuedData {
+pub(super) struct IssuedData {
     /// The username of the path.
     id: String,
     /// Always `access-token`.
@@ -54,7 +55,7 @@ struct IssuedData {
 }
 
 #[derive(Serialize, ToSchema)]
-struct IssuedAttributes {
+pub(super) struct IssuedAttributes {
     /// The access token: whoever holds it acts as the user.
     token: String,
     /// How long the token counts, in seconds.
@@ -290,12 +291,9 @@ impl Starting<'_> {
         if permit.actor().expires_at() <= now {
             return Err(issue::expired(desk, parts));
         }
-        let secret = desk
-            .stored(
-                async { GrantSecret::new().map_err(StoreError::unavailable) },
-                parts,
-            )
-            .await?;
+        let secret = GrantSecret::new().map_err(|error| {
+            desk.reject(Rejection::because(RejectionKind::Unavailable, error), parts)
+        })?;
         let actor_was_found = permit.actor_was_found();
         let permit = permit.under(secret.id());
         let step = OfGrant::Starts { deadline };

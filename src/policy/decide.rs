@@ -321,11 +321,19 @@ impl Permit {
     }
 
     /// Whether the directory knew the actor.
+    #[cfg_attr(
+        not(feature = "manage"),
+        allow(dead_code, reason = "only its routes start grants")
+    )]
     pub(crate) fn actor_was_found(&self) -> bool {
         self.actor_was_found
     }
 
     /// Says under which grant it is used.
+    #[cfg_attr(
+        not(feature = "manage"),
+        allow(dead_code, reason = "only its routes start grants")
+    )]
     pub(crate) fn under(mut self, grant: GrantId) -> Self {
         self.ask = self.ask.under(grant);
         self

@@ -19,6 +19,10 @@ impl GrantSecret {
     /// # Errors
     ///
     /// When the system has no randomness.
+    #[cfg_attr(
+        not(feature = "manage"),
+        allow(dead_code, reason = "only its routes start grants")
+    )]
     pub(crate) fn new() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;

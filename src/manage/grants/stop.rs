@@ -8,7 +8,7 @@ use crate::manage::desk::Desk;
 use crate::manage::http::{Answered, Call, Problem, Query, no_content};
 use crate::middleware::Asking;
 use crate::policy::{Demand, Refused};
-use crate::terms::EndReason;
+use crate::terms::{EndReason, Strategy};
 
 /// `POST /grants/stop`: ends the grant by which the request comes, in every mode, and whatever policy, directory
 /// and audit say.
@@ -33,8 +33,11 @@ pub(in crate::manage) async fn stop(desk: Arc<Desk>, call: Call) -> Answered {
             theirs && grant.is_alive_at(at.now)
         }
         Ok(None) => false,
-        // The store is silent; that the token was made here is enough to end what it goes on with.
-        Err(_) => requested.actor.voucher() == desk.minter.issuer_name(),
+        // The store is silent: whoever holds a token that was made here, or the cookie's secret, may end it.
+        Err(_) => {
+            requested.ask.strategy() == Strategy::Cookie
+                || requested.actor.voucher() == desk.minter.issuer_name()
+        }
     };
     if !theirs {
         let mut refused = Refused::unasked(requested.actor, "grant_over", Some(requested.ask));

@@ -92,7 +92,11 @@ impl Fields {
         let Some(value) = self.0.remove(name) else {
             return Ok(None);
         };
-        let seconds = value.as_u64().filter(|seconds| *seconds > 0);
+        // To JSON, 60.0 is a whole number, too; one that is too large for the clock is as good as the largest.
+        let whole = |number: &f64| number.fract() == 0.0;
+        let seconds = { value.as_u64() }
+            .or_else(|| value.as_f64().filter(whole).map(|number| number as u64))
+            .filter(|seconds| *seconds > 0);
         let title = "this must be a whole number of seconds above zero";
         match seconds {
             Some(seconds) => Ok(Some(Duration::from_secs(seconds))),

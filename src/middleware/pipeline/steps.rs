@@ -123,16 +123,14 @@ impl Pipeline {
         match config.settlement.finish(found, &claims, &parts.headers) {
             Ok(Some(requested)) => {
                 let sender = requested.actor.key().shared_subject();
-                match own::keep(parts, requested) {
-                    Some(requested) => Ok(self.decide(config, requested)),
-                    None => {
-                        config.outer.record_user(&sender);
-                        Err(Verdict::Pass(Passage {
-                            principal: None,
-                            session: None,
-                        }))
-                    }
+                if let Some(requested) = own::keep(parts, requested) {
+                    return Ok(self.decide(config, requested));
                 }
+                config.outer.record_user(&sender);
+                Err(Verdict::Pass(Passage {
+                    principal: None,
+                    session: None,
+                }))
             }
             Ok(None) => {
                 config.outer.record_user(claims.identity().subject());
