@@ -1,9 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::grant::{ActorSession, Grant, GrantSecret, Start, State};
+use crate::grant::{ActorSession, Grant, Start, State};
 use crate::identity::Identity;
-use crate::terms::{Ask, GrantId, Mode, Reason, Strategy, TargetRef};
+use crate::terms::{Ask, GrantId, GrantSecret, Mode, Reason, Strategy, TargetRef};
 use crate::time::Timestamp;
 
 /// A grant that nobody permitted, for tests of stores.
@@ -42,6 +42,8 @@ impl TestGrant {
         let start = Start {
             id: GrantSecret::new().expect("randomness").id(),
             actor: Identity::new(ISSUER, actor).with_groups(["support"]),
+            voucher: ISSUER.into(),
+            spoke_for_itself: true,
             actor_was_found: true,
             target,
             ask,

@@ -60,7 +60,12 @@ impl Ask {
     /// Asks for what a grant allows, whoever its target is.
     #[must_use]
     pub fn of_grant(grant: GrantId, strategy: Strategy) -> Self {
-        Self::new(Wanted::OfGrant, strategy).under(grant)
+        Self::of_any_grant(strategy).under(grant)
+    }
+
+    /// The same, before it is said which.
+    pub(crate) fn of_any_grant(strategy: Strategy) -> Self {
+        Self::new(Wanted::OfGrant, strategy)
     }
 
     /// Asks to have these groups in place of the actor's own.

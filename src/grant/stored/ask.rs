@@ -39,6 +39,7 @@ enum WantedText<'a> {
         narrowed: Option<NamesText<'a>>,
     },
     Role(NamesText<'a>),
+    OfGrant,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,6 +56,7 @@ enum StrategyText {
     Claim,
     Act,
     Header,
+    Cookie,
     Role,
     Custom,
 }
@@ -72,6 +74,7 @@ impl<'a> AskText<'a> {
                     narrowed: narrowed.as_ref().map(NamesText::of),
                 },
                 Wanted::Role(groups) => WantedText::Role(NamesText::of(groups)),
+                Wanted::OfGrant => WantedText::OfGrant,
             },
             strategy: ask.strategy().into(),
             mode: ask.mode().as_str().into(),
@@ -100,6 +103,7 @@ impl<'a> AskText<'a> {
                 }
             }
             WantedText::Role(groups) => Ask::role(groups.names()).said_by(strategy),
+            WantedText::OfGrant => Ask::of_any_grant(strategy),
         };
         ask = ask.with_mode(self.mode.parse::<Mode>().map_err(|_| Nonsense)?);
         if let Some(text) = self.reason {
@@ -138,6 +142,7 @@ impl From<Strategy> for StrategyText {
             Strategy::Claim => Self::Claim,
             Strategy::Act => Self::Act,
             Strategy::Header => Self::Header,
+            Strategy::Cookie => Self::Cookie,
             Strategy::Role => Self::Role,
             Strategy::Custom => Self::Custom,
         }
@@ -150,6 +155,7 @@ impl From<StrategyText> for Strategy {
             StrategyText::Claim => Self::Claim,
             StrategyText::Act => Self::Act,
             StrategyText::Header => Self::Header,
+            StrategyText::Cookie => Self::Cookie,
             StrategyText::Role => Self::Role,
             StrategyText::Custom => Self::Custom,
         }

@@ -244,6 +244,8 @@ fn sample() -> Value {
     let start = Start {
         id: GrantId::from_bytes([7; 32]),
         actor: carol,
+        voucher: "https://issuer.example.com".into(),
+        spoke_for_itself: true,
         actor_was_found: true,
         target: alice,
         ask,
