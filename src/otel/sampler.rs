@@ -3,7 +3,7 @@ use opentelemetry::{Context, KeyValue, StringValue};
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 
 use crate::otel::context;
-use crate::otel::vocabulary;
+use crate::otel::vocabulary::{fields_of, is_ours, subs_of};
 
 /// Puts the stamp on each span as it starts, and leaves the decision whether to keep it to another
 /// sampler.
@@ -31,7 +31,7 @@ pub struct StampSampler {
 
 /// How much of the stamp a span gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extent {
+pub(super) enum Extent {
     Subs,
     EveryField,
 }
@@ -48,9 +48,12 @@ impl StampSampler {
     /// Puts every field of the stamp on each span, for a backend that searches spans one by one: twice
     /// the cost, and larger spans.
     #[must_use]
-    pub fn every_field(mut self) -> Self {
-        self.extent = Extent::EveryField;
-        self
+    pub fn every_field(self) -> Self {
+        self.with(Extent::EveryField)
+    }
+
+    pub(super) fn with(self, extent: Extent) -> Self {
+        Self { extent, ..self }
     }
 }
 
@@ -75,18 +78,8 @@ impl ShouldSample for StampSampler {
         if result.decision != SamplingDecision::Drop {
             let to = &mut result.attributes;
             context::in_force(parent_context, |stamp| match self.extent {
-                Extent::Subs => add(
-                    vocabulary::subs_of(stamp).into_iter().flatten(),
-                    3,
-                    attributes,
-                    to,
-                ),
-                Extent::EveryField => add(
-                    vocabulary::fields_of(stamp),
-                    vocabulary::MOST,
-                    attributes,
-                    to,
-                ),
+                Extent::Subs => add(subs_of(stamp), attributes, to),
+                Extent::EveryField => add(fields_of(stamp), attributes, to),
             });
         }
         result
@@ -94,17 +87,17 @@ impl ShouldSample for StampSampler {
 }
 
 /// Adds the fields that neither the span nor the other sampler has.
-fn add(
-    fields: impl Iterator<Item = (&'static str, StringValue)>,
-    most: usize,
+fn add<const MOST: usize>(
+    fields: [(&'static str, Option<StringValue>); MOST],
     attributes: &[KeyValue],
     to: &mut Vec<KeyValue>,
 ) {
-    let own = to.len();
-    to.reserve_exact(most);
     // Most spans have none of them, and one look finds that out.
-    let has_some = attributes.iter().chain(&*to).any(vocabulary::is_ours);
+    let has_some = attributes.iter().chain(&*to).any(is_ours);
+    let own = to.len();
+    to.reserve_exact(MOST);
     for (key, value) in fields {
+        let Some(value) = value else { continue };
         let mut there = attributes.iter().chain(&to[..own]);
         if !has_some || !there.any(|attribute| attribute.key.as_str() == key) {
             to.push(KeyValue::new(key, value));

@@ -2,8 +2,9 @@
 
 use opentelemetry::{KeyValue, StringValue, Value};
 
+use crate::identity::IdentityKey;
 use crate::otel::hash::HashKey;
-use crate::stamp::{Stamp, fields};
+use crate::stamp::{Stamp, fields, is_signed};
 
 /// How the fields of the stamp leave the process: under which names, and with which identifiers.
 ///
@@ -83,6 +84,8 @@ impl Vocabulary {
             _ => None,
         };
         fields_of(stamp)
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
             .map(|(key, value)| match self.preset {
                 Preset::Ecs if key == fields::USER_ID => {
                     (key, stamp.actor().shared_subject().into())
@@ -99,22 +102,26 @@ impl Vocabulary {
 
     /// Brings the attributes of a span, or of an event or link on it, into this vocabulary.
     ///
-    /// Of a field that is there twice, the layer's stays; see [`own_user`] for the one that others write
-    /// before it. Else it is the first: the layer writes before the handler runs.
+    /// Of a field that is there twice, the one stays that the layer wrote, whoever wrote before or after
+    /// it; where that cannot be told, the first: the layer writes before the handler runs.
     pub(super) fn rewrite(&self, attributes: &mut Vec<KeyValue>) {
         if !attributes.iter().any(is_ours) {
             return;
         }
-        let user = own_user(attributes);
-        let mut seen = [false; MOST];
-        let mut index = 0..;
-        attributes.retain(|attribute| {
-            let (key, index) = (attribute.key.as_str(), index.next());
-            if key == fields::USER_ID {
-                return index == user;
+        let field_of = |key: &str| fields::ALL.iter().position(|field| *field == key);
+        let mut stays: [Option<(usize, bool)>; MOST] = [None; MOST];
+        for (index, attribute) in attributes.iter().enumerate() {
+            let key = attribute.key.as_str();
+            let Some(field) = field_of(key) else { continue };
+            let signed = is_signed(key);
+            if stays[field].is_none_or(|(_, was_signed)| signed && !was_signed) {
+                stays[field] = Some((index, signed));
             }
-            let field = fields::ALL.iter().position(|field| *field == key);
-            field.is_none_or(|field| !std::mem::replace(&mut seen[field], true))
+        }
+        let mut indices = 0..;
+        attributes.retain(|attribute| {
+            let (field, index) = (field_of(attribute.key.as_str()), indices.next());
+            field.is_none_or(|field| stays[field].map(|(stays, _)| stays) == index)
         });
         if self.preset == Preset::Ecs {
             tell_requester(attributes);
@@ -165,16 +172,6 @@ pub(super) enum Cover {
     Whole,
 }
 
-/// Which `user.id` stays: the one right before the actor, because the layer writes all fields at once
-/// and in their order on the span around it, whatever that one said before. Else the first.
-fn own_user(attributes: &[KeyValue]) -> Option<usize> {
-    let find = |key| attributes.iter().position(|a| a.key.as_str() == key);
-    let before_actor = find(fields::ACTOR_SUB).and_then(|actor| actor.checked_sub(1));
-    before_actor
-        .filter(|index| attributes[*index].key.as_str() == fields::USER_ID)
-        .or_else(|| find(fields::USER_ID))
-}
-
 /// `user.id` becomes the actor, and the target gets a name of its own. A denial has no effective user:
 /// the layer writes no `user.id` beside the target that was refused.
 fn tell_requester(attributes: &mut Vec<KeyValue>) {
@@ -206,30 +203,28 @@ fn names_a_person(key: &str) -> bool {
 }
 
 /// The subs of a stamp, as values that are shared, not copied.
-pub(super) fn subs_of(stamp: &Stamp) -> [Option<(&'static str, StringValue)>; 3] {
+pub(super) fn subs_of(stamp: &Stamp) -> [(&'static str, Option<StringValue>); 3] {
     let (actor, target) = (stamp.actor(), stamp.target());
     let principal = target.unwrap_or(actor);
+    let sub = |key: &IdentityKey| StringValue::from(key.shared_subject());
     [
-        Some((fields::USER_ID, principal.shared_subject().into())),
-        Some((fields::ACTOR_SUB, actor.shared_subject().into())),
-        target.map(|target| (fields::TARGET_SUB, target.shared_subject().into())),
+        (fields::USER_ID, Some(sub(principal))),
+        (fields::ACTOR_SUB, Some(sub(actor))),
+        (fields::TARGET_SUB, target.map(sub)),
     ]
 }
 
-/// The fields of a stamp as values that are shared, not copied.
-pub(super) fn fields_of(stamp: &Stamp) -> impl Iterator<Item = (&'static str, StringValue)> {
-    let (actor, target) = (stamp.actor(), stamp.target());
-    let principal = target.unwrap_or(actor);
+/// The fields of a stamp, likewise, in the order of `fields::ALL`.
+pub(super) fn fields_of(stamp: &Stamp) -> [(&'static str, Option<StringValue>); MOST] {
+    let iss = |key: &IdentityKey| StringValue::from(key.shared_issuer());
+    let [user, actor, target] = subs_of(stamp);
     let groups = stamp.groups().and_then(|_| groups_of(stamp));
     [
-        (fields::USER_ID, Some(principal.shared_subject().into())),
-        (fields::ACTOR_SUB, Some(actor.shared_subject().into())),
-        (fields::ACTOR_ISS, Some(actor.shared_issuer().into())),
-        (
-            fields::TARGET_SUB,
-            target.map(|t| t.shared_subject().into()),
-        ),
-        (fields::TARGET_ISS, target.map(|t| t.shared_issuer().into())),
+        user,
+        actor,
+        (fields::ACTOR_ISS, Some(iss(stamp.actor()))),
+        target,
+        (fields::TARGET_ISS, stamp.target().map(iss)),
         (fields::MODE, Some(stamp.mode().as_str().into())),
         (fields::STRATEGY, Some(stamp.strategy().as_str().into())),
         (
@@ -238,8 +233,6 @@ pub(super) fn fields_of(stamp: &Stamp) -> impl Iterator<Item = (&'static str, St
         ),
         (fields::GROUPS, groups.map(StringValue::from)),
     ]
-    .into_iter()
-    .filter_map(|(key, value)| Some((key, value?)))
 }
 
 fn groups_of(stamp: &Stamp) -> Option<String> {
@@ -248,7 +241,7 @@ fn groups_of(stamp: &Stamp) -> Option<String> {
 }
 
 /// As many fields as a stamp can have.
-pub(super) const MOST: usize = fields::ALL.len();
+const MOST: usize = fields::ALL.len();
 
 const EFFECTIVE: &str = "user.effective.id";
 

@@ -93,9 +93,8 @@ fn traced<S>(filter: &Targets) -> impl Filter<S> + use<S> {
 
 fn providers(config: Config) -> Result<Guard, SetupError> {
     let resource = config.resource();
-    let sampler = StampSampler::new(config.sampler);
     let mut tracers = SdkTracerProvider::builder()
-        .with_sampler(sampler)
+        .with_sampler(StampSampler::new(config.sampler).with(config.extent))
         .with_resource(resource.clone());
     let mut loggers = SdkLoggerProvider::builder()
         .with_log_processor(StampLogProcessor::new(config.vocabulary.clone()))
