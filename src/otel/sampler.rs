@@ -3,7 +3,7 @@ use opentelemetry::{Context, KeyValue, StringValue};
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 
 use crate::otel::context;
-use crate::otel::vocabulary::{fields_of, is_ours, subs_of};
+use crate::otel::vocabulary::{MOST, is_ours, tell_fields, tell_subs};
 
 /// Puts the stamp on each span as it starts, and leaves the decision whether to keep it to another
 /// sampler.
@@ -78,29 +78,56 @@ impl ShouldSample for StampSampler {
         if result.decision != SamplingDecision::Drop {
             let to = &mut result.attributes;
             context::in_force(parent_context, |stamp| match self.extent {
-                Extent::Subs => add(subs_of(stamp), attributes, to),
-                Extent::EveryField => add(fields_of(stamp), attributes, to),
+                Extent::Subs => {
+                    let mut adding = Adding::new(attributes, to, SUBS);
+                    tell_subs(stamp, |key, value| adding.put(key, value));
+                }
+                Extent::EveryField => {
+                    let mut adding = Adding::new(attributes, to, MOST);
+                    tell_fields(stamp, |key, value| adding.put(key, value));
+                }
             });
         }
         result
     }
 }
 
+/// How many subs there are.
+const SUBS: usize = 3;
+
 /// Adds the fields that neither the span nor the other sampler has.
-fn add<const MOST: usize>(
-    fields: [(&'static str, Option<StringValue>); MOST],
-    attributes: &[KeyValue],
-    to: &mut Vec<KeyValue>,
-) {
-    // Most spans have none of them, and one look finds that out.
-    let has_some = attributes.iter().chain(&*to).any(is_ours);
-    let own = to.len();
-    to.reserve_exact(MOST);
-    for (key, value) in fields {
-        let Some(value) = value else { continue };
-        let mut there = attributes.iter().chain(&to[..own]);
-        if !has_some || !there.any(|attribute| attribute.key.as_str() == key) {
-            to.push(KeyValue::new(key, value));
+struct Adding<'a> {
+    attributes: &'a [KeyValue],
+    to: &'a mut Vec<KeyValue>,
+    /// How many are the other sampler's.
+    own: usize,
+    /// Most spans have none of the fields, and one look finds that out.
+    has_some: bool,
+}
+
+impl<'a> Adding<'a> {
+    fn new(attributes: &'a [KeyValue], to: &'a mut Vec<KeyValue>, most: usize) -> Self {
+        let own = to.len();
+        let has_some = attributes.iter().chain(&*to).any(is_ours);
+        to.reserve_exact(most);
+        Self {
+            attributes,
+            to,
+            own,
+            has_some,
         }
+    }
+
+    #[inline]
+    fn put(&mut self, key: &'static str, value: StringValue) {
+        if !self.has_some || !self.is_there(key) {
+            self.to.push(KeyValue::new(key, value));
+        }
+    }
+
+    fn is_there(&self, key: &str) -> bool {
+        let before = self.to.iter().take(self.own);
+        let mut there = self.attributes.iter().chain(before);
+        there.any(|attribute| attribute.key.as_str() == key)
     }
 }

@@ -1,6 +1,7 @@
 use opentelemetry::{Key, KeyValue};
 
 use crate::identity::IdentityKey;
+use crate::otel::vocabulary::tell_fields;
 use crate::otel::{HashKey, Identifiers, Preset, Vocabulary};
 use crate::secret::Secret;
 use crate::stamp::{Stamp, fields};
@@ -81,14 +82,11 @@ fn each_vocabulary_tells_records_and_spans_alike() {
         let case = format!("{preset:?} {identifiers:?} {target:?}");
         let vocabulary = Vocabulary::new().preset(preset).identifiers(identifiers);
         let stamp = stamp(target);
-        let on_record: Vec<KeyValue> = vocabulary
-            .of(&stamp)
-            .map(|(key, value)| KeyValue::new(key, value))
-            .collect();
-        let mut on_span: Vec<KeyValue> = super::vocabulary::fields_of(&stamp)
-            .into_iter()
-            .filter_map(|(key, value)| Some(KeyValue::new(key, value?)))
-            .collect();
+        let (mut on_record, mut on_span) = (Vec::new(), Vec::new());
+        vocabulary.tell(&stamp, |key, value| {
+            on_record.push(KeyValue::new(key, value))
+        });
+        tell_fields(&stamp, |key, value| on_span.push(KeyValue::new(key, value)));
         vocabulary.rewrite(&mut on_span);
         for told in [&on_record, &on_span] {
             let keys = [

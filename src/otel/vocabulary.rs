@@ -2,7 +2,6 @@
 
 use opentelemetry::{KeyValue, StringValue, Value};
 
-use crate::identity::IdentityKey;
 use crate::otel::hash::HashKey;
 use crate::stamp::{Stamp, fields, is_signed};
 
@@ -76,28 +75,21 @@ impl Vocabulary {
     }
 
     /// The fields of a stamp, in this vocabulary.
-    pub(super) fn of(&self, stamp: &Stamp) -> impl Iterator<Item = (&'static str, StringValue)> {
-        let effective = match (self.preset, stamp.target()) {
-            (Preset::Ecs, Some(target)) => {
-                Some((EFFECTIVE, StringValue::from(target.shared_subject())))
-            }
-            _ => None,
+    pub(super) fn tell(&self, stamp: &Stamp, mut put: impl FnMut(&'static str, StringValue)) {
+        let mut covered = |key, value: StringValue| match self.cover(key, || value.to_string()) {
+            Cover::None => put(key, value),
+            Cover::By(shown) => put(key, shown),
+            Cover::Whole => {}
         };
-        fields_of(stamp)
-            .into_iter()
-            .filter_map(|(key, value)| Some((key, value?)))
-            .map(|(key, value)| match self.preset {
-                Preset::Ecs if key == fields::USER_ID => {
-                    (key, stamp.actor().shared_subject().into())
-                }
-                _ => (key, value),
-            })
-            .chain(effective)
-            .filter_map(|(key, value)| match self.cover(key, || value.to_string()) {
-                Cover::None => Some((key, value)),
-                Cover::By(shown) => Some((key, shown)),
-                Cover::Whole => None,
-            })
+        tell_fields(stamp, |key, value| match self.preset {
+            Preset::Ecs if key == fields::USER_ID => {
+                covered(key, stamp.actor().shared_subject().into());
+            }
+            _ => covered(key, value),
+        });
+        if let (Preset::Ecs, Some(target)) = (self.preset, stamp.target()) {
+            covered(EFFECTIVE, target.shared_subject().into());
+        }
     }
 
     /// Brings the attributes of a span, or of an event or link on it, into this vocabulary.
@@ -202,37 +194,33 @@ fn names_a_person(key: &str) -> bool {
     )
 }
 
-/// The subs of a stamp, as values that are shared, not copied.
-pub(super) fn subs_of(stamp: &Stamp) -> [(&'static str, Option<StringValue>); 3] {
+/// The subs of a stamp, as values that are shared, not copied. One by one, because moving them about would
+/// take as long as sharing them.
+pub(super) fn tell_subs(stamp: &Stamp, mut put: impl FnMut(&'static str, StringValue)) {
     let (actor, target) = (stamp.actor(), stamp.target());
     let principal = target.unwrap_or(actor);
-    let sub = |key: &IdentityKey| StringValue::from(key.shared_subject());
-    [
-        (fields::USER_ID, Some(sub(principal))),
-        (fields::ACTOR_SUB, Some(sub(actor))),
-        (fields::TARGET_SUB, target.map(sub)),
-    ]
+    put(fields::USER_ID, principal.shared_subject().into());
+    put(fields::ACTOR_SUB, actor.shared_subject().into());
+    if let Some(target) = target {
+        put(fields::TARGET_SUB, target.shared_subject().into());
+    }
 }
 
-/// The fields of a stamp, likewise, in the order of `fields::ALL`.
-pub(super) fn fields_of(stamp: &Stamp) -> [(&'static str, Option<StringValue>); MOST] {
-    let iss = |key: &IdentityKey| StringValue::from(key.shared_issuer());
-    let [user, actor, target] = subs_of(stamp);
-    let groups = stamp.groups().and_then(|_| groups_of(stamp));
-    [
-        user,
-        actor,
-        (fields::ACTOR_ISS, Some(iss(stamp.actor()))),
-        target,
-        (fields::TARGET_ISS, stamp.target().map(iss)),
-        (fields::MODE, Some(stamp.mode().as_str().into())),
-        (fields::STRATEGY, Some(stamp.strategy().as_str().into())),
-        (
-            fields::GRANT_ID,
-            stamp.shared_grant().map(StringValue::from),
-        ),
-        (fields::GROUPS, groups.map(StringValue::from)),
-    ]
+/// All fields of a stamp, likewise.
+pub(super) fn tell_fields(stamp: &Stamp, mut put: impl FnMut(&'static str, StringValue)) {
+    tell_subs(stamp, &mut put);
+    put(fields::ACTOR_ISS, stamp.actor().shared_issuer().into());
+    if let Some(target) = stamp.target() {
+        put(fields::TARGET_ISS, target.shared_issuer().into());
+    }
+    put(fields::MODE, stamp.mode().as_str().into());
+    put(fields::STRATEGY, stamp.strategy().as_str().into());
+    if let Some(grant) = stamp.shared_grant() {
+        put(fields::GRANT_ID, grant.into());
+    }
+    if let Some(groups) = stamp.groups().and_then(|_| groups_of(stamp)) {
+        put(fields::GROUPS, groups.into());
+    }
 }
 
 fn groups_of(stamp: &Stamp) -> Option<String> {
@@ -241,7 +229,7 @@ fn groups_of(stamp: &Stamp) -> Option<String> {
 }
 
 /// As many fields as a stamp can have.
-const MOST: usize = fields::ALL.len();
+pub(super) const MOST: usize = fields::ALL.len();
 
 const EFFECTIVE: &str = "user.effective.id";
 
