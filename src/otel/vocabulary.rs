@@ -49,7 +49,8 @@ pub enum Identifiers {
     /// A keyed hash of the `sub`: equal people are equal, and only who has the key can tell who it is
     /// by trying. Whoever searches hashes first, by [`HashKey::hash`].
     KeyedHash(HashKey),
-    /// Nothing: that somebody impersonated is seen, and not who.
+    /// Nothing: that somebody impersonated is seen, on the request's own span and the one around it, and not
+    /// who.
     Drop,
 }
 
