@@ -165,8 +165,8 @@ pub(super) enum Cover {
     Whole,
 }
 
-/// `user.id` becomes the actor, and the target gets a name of its own. A denial has no effective user:
-/// the layer writes no `user.id` beside the target that was refused.
+/// `user.id` becomes the actor, and the target gets a name of its own. A denial has no effective user: its
+/// span has no `user.id` beside the target that was refused, and its event names the rule.
 fn tell_requester(attributes: &mut Vec<KeyValue>) {
     let find = |key| {
         let mut own = attributes.iter();
@@ -176,7 +176,8 @@ fn tell_requester(attributes: &mut Vec<KeyValue>) {
     let Some(actor) = find(fields::ACTOR_SUB) else {
         return;
     };
-    let target = find(fields::USER_ID).and_then(|_| find(fields::TARGET_SUB));
+    let took_effect = find(fields::USER_ID).is_some() && find(DENY_RULE).is_none();
+    let target = find(fields::TARGET_SUB).filter(|_| took_effect);
     attributes.retain(|a| !matches!(a.key.as_str(), fields::USER_ID | EFFECTIVE));
     attributes.push(KeyValue::new(fields::USER_ID, actor));
     attributes.extend(target.map(|target| KeyValue::new(EFFECTIVE, target)));
@@ -236,5 +237,8 @@ const EFFECTIVE: &str = "user.effective.id";
 
 /// Whom a denied request asked for, as it said so.
 const WANTED: &str = "impersonation.wanted";
+
+/// What an event of a denial has, and no other.
+const DENY_RULE: &str = "impersonation.deny.rule";
 
 const REASON: &str = "impersonation.reason";
