@@ -21,7 +21,7 @@ use tower_impersonate::identity::IdentityKey;
 use tower_impersonate::otel::{self, StampSampler};
 use tower_impersonate::stamp::subscriber::{StampFormat, StampLayer};
 use tower_impersonate::stamp::{self, Stamp};
-use tower_impersonate::terms::{Mode, Strategy};
+use tower_impersonate::terms::{GrantId, Mode, Strategy};
 use tracing::{Dispatch, Span, dispatcher, info, info_span};
 use tracing_subscriber::fmt::format::{JsonFields, format};
 use tracing_subscriber::layer::SubscriberExt;
@@ -90,8 +90,9 @@ fn request(request: Request) -> (Span, Option<Stamp>) {
     let issuer = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab12Cd34E";
     let actor = IdentityKey::new(issuer, "3a1c0f5e-8d6b-4c7a-9e2f-1b0d5c4e7a98");
     let target = IdentityKey::new(issuer, "f47ac10b-58cc-4372-a567-0e02b2c3d479");
-    let span = stamp::open_span(&actor, Strategy::Header);
-    let stamp = Stamp::impersonation(&actor, Some(&target), Mode::Full, Strategy::Header, None);
+    let span = stamp::open_span(&actor, Strategy::Cookie);
+    let stamp = Stamp::impersonation(&actor, Some(&target), Mode::Full, Strategy::Cookie, None);
+    let stamp = stamp.under(&GrantId::from_bytes([7; 32]));
     stamp::complete_span(&span, &stamp);
     (span, Some(stamp))
 }
@@ -161,6 +162,7 @@ fn variants() -> Vec<Variant> {
     let always = || Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
     let bare = spans(always());
     let sampler = spans(StampSampler::new(always()));
+    let every_field = spans(StampSampler::new(always()).every_field());
     let with_layer = Dispatch::new(
         registry()
             .with(otel::layer(tracer(StampSampler::new(always()))))
@@ -201,6 +203,14 @@ fn variants() -> Vec<Variant> {
             span,
         ),
         variant(
+            "otel span, every field, impersonated",
+            2,
+            None,
+            &every_field,
+            Impersonated,
+            span,
+        ),
+        variant(
             "otel span, sampler + layer, impersonated",
             2,
             None,
@@ -210,7 +220,7 @@ fn variants() -> Vec<Variant> {
         ),
         variant(
             "json line, nothing stamps, plain",
-            5,
+            6,
             None,
             &bare_json,
             Plain,
@@ -218,7 +228,7 @@ fn variants() -> Vec<Variant> {
         ),
         variant(
             "json line, stamped format, plain",
-            5,
+            6,
             Some(1.05),
             &json,
             Plain,
@@ -226,7 +236,7 @@ fn variants() -> Vec<Variant> {
         ),
         variant(
             "json line, nothing stamps, impersonated",
-            7,
+            8,
             None,
             &bare_json,
             Impersonated,
@@ -234,7 +244,7 @@ fn variants() -> Vec<Variant> {
         ),
         variant(
             "json line, stamped format, impersonated",
-            7,
+            8,
             Some(1.3),
             &json,
             Impersonated,

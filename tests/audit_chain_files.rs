@@ -233,12 +233,47 @@ async fn a_link_beside_the_chain_is_refused_or_replaced() {
 
     // Another name of the file is no other file.
     let other = beside(&folder.file(), "-by-another-name");
-    symlink(folder.file(), &other).unwrap();
+    fs::hard_link(folder.file(), &other).unwrap();
     let told = refused(&desk, audit::chained(&other));
     assert!(told.contains("another layer or process"), "{told}");
     drop(layer);
     drop(into(&desk, audit::chained(&other)));
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+}
+
+/// A link would be set aside in place of the file, and what it leads to is written where nobody looks.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_in_place_of_the_chain_is_refused() {
+    use std::os::unix::fs::symlink;
+    let (desk, folder) = (Desk::new(), Folder::new());
+    let away = beside(&folder.file(), "-away");
+    let chain = || audit::chained(folder.file());
+    // Where it leads nowhere, too, and to what is no file.
+    for target in [&away, Path::new("/dev/null")] {
+        symlink(target, folder.file()).unwrap();
+        let told = refused(&desk, chain());
+        assert!(told.contains("it is a link, or no file"), "{told}");
+        assert!(!away.exists());
+        fs::remove_file(folder.file()).unwrap();
+    }
+    fs::create_dir(folder.file()).unwrap();
+    let told = refused(&desk, chain());
+    assert!(told.contains("it is a link, or no file"), "{told}");
+    fs::remove_dir(folder.file()).unwrap();
+
+    // While it is written: the very same file, under a link.
+    let layer = into(&desk, chain());
+    act(&desk, &layer, 1).await;
+    fs::rename(folder.file(), &away).unwrap();
+    symlink(&away, folder.file()).unwrap();
+    let whole = fs::read(&away).unwrap();
+    desk.as_carol(&layer, &AS_ALICE).await.assert_refused(503);
+    assert_eq!(fs::read(&away).unwrap(), whole);
+    fs::rename(&away, folder.file()).unwrap();
+    act(&desk, &layer, 1).await;
+    drop(layer);
+    assert!(verify(&fs::read(folder.file()).unwrap()).is_intact());
 }
 
 /// Nothing but a whole beginning takes the place of a file that is gone.

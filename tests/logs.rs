@@ -152,6 +152,34 @@ async fn a_plain_request_shows_its_user_and_nothing_else() {
     assert!(!text.contains("impersonation."), "{text}");
 }
 
+/// A span around the layer that took a user out of a header shows who was verified, once.
+#[tokio::test]
+async fn a_user_out_of_a_header_is_written_over_in_lines_of_json() {
+    for (headers, user) in [
+        (&AS_ALICE[..], "alice"),
+        (&[], "carol"),
+        (&[("impersonate-user", "root")], "carol"),
+    ] {
+        let log = Log::default();
+        let _default = scoped(registry().with(log.json_layer()));
+        let desk = Desk::new();
+        let trace = TraceLayer::new_for_http()
+            .make_span_with(|_: &Request<_>| info_span!("http", user.id = "mallory"))
+            .on_response(|_: &Response<_>, _, _: &tracing::Span| info!("answered"));
+        let service = ServiceBuilder::new().layer(trace).layer(desk.layer());
+        let service = service.service(service_fn(handler));
+        let answer = service.oneshot(get(&desk.carol(), headers)).await.unwrap();
+        answer.into_body().collect().await.unwrap();
+        let line = log.line("answered");
+        assert_eq!(line["span"][fields::USER_ID], user, "{headers:?}");
+        let text = log.text();
+        let line = text.lines().find(|line| line.contains("answered")).unwrap();
+        // In `span`, and in the list of spans.
+        assert_eq!(line.matches(r#""user.id""#).count(), 2, "{line}");
+        assert!(!line.contains("mallory"), "{line}");
+    }
+}
+
 #[tokio::test]
 async fn logs_never_hold_a_token_or_what_the_directory_knows() {
     let log = Log::default();

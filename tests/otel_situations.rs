@@ -52,6 +52,9 @@ const STAMP: [(&str, &str); 7] = [
 /// What is to be on a span or a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expected {
+    /// Every field.
+    Whole,
+    /// The subs.
     Stamped,
     /// The user of a plain request, and nothing else.
     User,
@@ -60,11 +63,11 @@ enum Expected {
     OutOfReach,
 }
 
-use Expected::{Nothing, OutOfReach, Stamped, User};
+use Expected::{Nothing, OutOfReach, Stamped, User, Whole};
 
 const SPANS: &[(&str, Expected)] = &[
-    ("impersonation.request", Stamped),
-    ("s01_outer", Stamped),
+    ("impersonation.request", Whole),
+    ("s01_outer", Whole),
     ("s03_child", Stamped),
     ("s04_grandchild", Stamped),
     ("s05_explicit_parent_outer", Stamped),
@@ -95,13 +98,13 @@ const SPANS: &[(&str, Expected)] = &[
 ];
 
 const RECORDS: &[(&str, Expected)] = &[
-    ("in handler", Stamped),
-    ("in grandchild", Stamped),
-    ("under parent none", Stamped),
-    ("in spawn with context", Stamped),
-    ("in spawn by the crate", Stamped),
-    ("in spawn blocking by the crate", Stamped),
-    ("in body", Stamped),
+    ("in handler", Whole),
+    ("in grandchild", Whole),
+    ("under parent none", Whole),
+    ("in spawn with context", Whole),
+    ("in spawn by the crate", Whole),
+    ("in spawn blocking by the crate", Whole),
+    ("in body", Whole),
     ("in bare spawn", OutOfReach),
     ("in plain handler", Nothing),
     ("after", Nothing),
@@ -112,7 +115,9 @@ const RECORDS: &[(&str, Expected)] = &[
 enum Recipe {
     /// Sampler, log processor and carrier.
     Sampler,
-    /// The same, and the layer that shows the stamp to other layers, too.
+    /// The same, with every field on each span.
+    EveryField,
+    /// As the first, and the layer that shows the stamp to other layers, too.
     SamplerAndLayer,
     /// As the first, while the request's own spans are filtered out.
     WithoutOwnSpans,
@@ -125,13 +130,41 @@ struct Backend {
     loggers: SdkLoggerProvider,
 }
 
+/// What the layer for `tracing` does not see, or sees without a context of its own.
+const BESIDE_THE_LAYER: &[&str] = &[
+    "s15_native",
+    "s16_native_child_of_native",
+    "s18_native_root",
+    "s19_native_in_spawn_with_context",
+    "s19_tracing_in_spawn_with_context",
+    "s21_native_in_body",
+];
+
+impl Recipe {
+    fn expects(self, name: &str, expected: Expected) -> Expected {
+        let whole = match self {
+            Self::EveryField => true,
+            Self::SamplerAndLayer => !BESIDE_THE_LAYER.contains(&name),
+            Self::Sampler | Self::WithoutOwnSpans => false,
+        };
+        match expected {
+            Stamped if whole => Whole,
+            expected => expected,
+        }
+    }
+}
+
 impl Backend {
-    fn new() -> Self {
+    fn new(recipe: Recipe) -> Self {
         let (spans, logs) = (
             InMemorySpanExporter::default(),
             InMemoryLogExporter::default(),
         );
         let sampler = StampSampler::new(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)));
+        let sampler = match recipe {
+            Recipe::EveryField => sampler.every_field(),
+            _ => sampler,
+        };
         Self {
             tracers: SdkTracerProvider::builder()
                 .with_sampler(sampler)
@@ -198,8 +231,13 @@ impl Backend {
 
 /// What is wrong with the attributes of a span or record.
 fn judge(what: &str, attributes: &[(String, String)], expected: Expected) -> Option<String> {
+    let is_sub = |(field, _): &&(&str, &str)| {
+        [fields::USER_ID, fields::ACTOR_SUB, fields::TARGET_SUB].contains(field)
+    };
+    let subs: Vec<_> = STAMP.iter().filter(is_sub).copied().collect();
     let wanted: &[(&str, &str)] = match expected {
-        Stamped => &STAMP,
+        Whole => &STAMP,
+        Stamped => &subs,
         User => &[(fields::USER_ID, "bob")],
         Nothing | OutOfReach => &[],
     };
@@ -392,7 +430,7 @@ async fn all_situations(backend: &Backend) {
 }
 
 async fn run(recipe: Recipe) -> Backend {
-    let backend = Backend::new();
+    let backend = Backend::new(recipe);
     let dispatch = backend.dispatch(recipe);
     let _default = scoped(dispatch);
     all_situations(&backend).await;
@@ -404,7 +442,11 @@ async fn run(recipe: Recipe) -> Backend {
 fn assert_tables(recipe: Recipe, backend: &Backend, missing: &[&str]) {
     let mut wrong = Vec::new();
     for (name, expected) in SPANS.iter().filter(|(name, _)| !missing.contains(name)) {
-        wrong.extend(judge(name, &backend.span(name), *expected));
+        wrong.extend(judge(
+            name,
+            &backend.span(name),
+            recipe.expects(name, *expected),
+        ));
     }
     for (body, expected) in RECORDS {
         wrong.extend(judge(body, &backend.record(body), *expected));
@@ -416,6 +458,12 @@ fn assert_tables(recipe: Recipe, backend: &Backend, missing: &[&str]) {
 async fn every_situation_with_sampler_and_log_processor() {
     let backend = run(Recipe::Sampler).await;
     assert_tables(Recipe::Sampler, &backend, &[]);
+}
+
+#[tokio::test]
+async fn every_situation_with_every_field_on_each_span() {
+    let backend = run(Recipe::EveryField).await;
+    assert_tables(Recipe::EveryField, &backend, &[]);
 }
 
 #[tokio::test]
@@ -459,7 +507,7 @@ async fn no_stamp_crosses_between_two_impersonations() {
     const REQUESTS: usize = 60;
     const STEPS: usize = 5;
 
-    let backend = Backend::new();
+    let backend = Backend::new(Recipe::Sampler);
     let dispatch = backend.dispatch(Recipe::Sampler);
     let desk = Desk::new();
     let tracer = backend.tracer();
@@ -554,6 +602,7 @@ async fn the_test_kit_takes_what_exporters_return() {
         named.flatten().collect()
     };
     assert_all_stamped(&spans(Stamped), "carol", "alice");
+    assert_all_stamped(&spans(Whole), "carol", "alice");
     assert_none_stamped(&spans(Nothing));
     assert_none_stamped(&spans(OutOfReach));
     assert_none_stamped(&spans(User));
@@ -568,7 +617,7 @@ async fn the_test_kit_takes_what_exporters_return() {
             .filter(|log| log.record.body().is_some_and(|b| bodies.contains(b)));
         found.cloned().collect()
     };
-    assert_all_stamped(&of(Stamped), "carol", "alice");
+    assert_all_stamped(&of(Whole), "carol", "alice");
     assert_none_stamped(&of(Nothing));
     let record = Observed::from(&of(OutOfReach)[0]);
     assert_none_stamped(&[("bare", vec![("k", "v")])]);

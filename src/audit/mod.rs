@@ -2,7 +2,8 @@
 //!
 //! Every impersonated request leaves two events: [`EventName::Request`] is written before the handler
 //! runs, and [`EventName::Completed`] says how it ended. An attempt that was refused leaves
-//! [`EventName::Denied`]. All of them carry both identities, as far as they are known.
+//! [`EventName::Denied`]. What becomes of a grant is told, too, from [`EventName::Started`] to its end.
+//! All of them carry both identities, as far as they are known.
 //!
 //! Recorded means that the sink said so: a request whose event cannot be written is refused, with
 //! 503, and its handler never runs. That order is a type: only [`Recorded`] makes an impersonated

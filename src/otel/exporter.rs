@@ -9,13 +9,13 @@ use crate::otel::Vocabulary;
 
 /// Brings what is exported into a [`Vocabulary`], on the exporter's own thread.
 ///
-/// Each field of the stamp leaves once. Where a handler wrote one of them over, what the layer wrote
-/// before the handler ran is what leaves. On the span around the layer it goes before what that span
-/// gave itself, such as a `user.id` out of a header. Attributes of the same names that the application
-/// sets itself are treated alike, and so are those of events and links on spans.
+/// Each field of the stamp leaves once, on plain requests and denials, too: what the layer wrote of a
+/// verified caller goes before what the span around it gave itself, such as a `user.id` out of a header, and
+/// before what a handler wrote over it. Of what the layer did not write the first stays. Attributes of the
+/// same names that the application sets itself are treated alike, and so are those of events and links on
+/// spans.
 ///
-/// Caveat: a plain request has `user.id` alone, and of two the first stays: a span around the layer must
-/// not give itself one before anybody is authenticated.
+/// Caveat: without it a span leaves with every `user.id` that was ever put on it.
 #[derive(Debug)]
 pub struct StampExporter<E> {
     exporter: E,

@@ -54,11 +54,11 @@ impl LogProcessor for StampLogProcessor {
     fn emit(&self, record: &mut SdkLogRecord, _: &InstrumentationScope) {
         self.cover(record);
         context::in_force(None, |stamp| {
-            for (key, value) in self.vocabulary.of(stamp) {
+            self.vocabulary.tell(stamp, |key, value| {
                 if !record.attributes_iter().any(|(own, _)| own.as_str() == key) {
                     record.add_attribute(Key::from_static_str(key), AnyValue::String(value));
                 }
-            }
+            });
         });
     }
 

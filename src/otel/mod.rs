@@ -16,8 +16,9 @@
 //!
 //! Rules:
 //!
-//! - Every span and log record of a request that impersonates has each field once; others have none.
-//!   A key that a span or record has already is left as it is.
+//! - Every span of a request that impersonates has both subs once; its own span, the one around it and
+//!   every log record have each field once; others have none. A key that a span or record has already is
+//!   left as it is.
 //! - The processor is registered before the one that exports; order does not matter elsewhere.
 //! - Nothing is propagated and nothing is believed: neither baggage nor `tracestate` ever holds an
 //!   identity, and none is read from them. To tell a trusted service, send it a signed token.

@@ -3,7 +3,7 @@ use opentelemetry::{Context, KeyValue, StringValue};
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 
 use crate::otel::context;
-use crate::otel::vocabulary;
+use crate::otel::vocabulary::{MOST, is_ours, tell_fields, tell_subs};
 
 /// Puts the stamp on each span as it starts, and leaves the decision whether to keep it to another
 /// sampler.
@@ -31,7 +31,7 @@ pub struct StampSampler {
 
 /// How much of the stamp a span gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extent {
+pub(super) enum Extent {
     Subs,
     EveryField,
 }
@@ -48,9 +48,12 @@ impl StampSampler {
     /// Puts every field of the stamp on each span, for a backend that searches spans one by one: twice
     /// the cost, and larger spans.
     #[must_use]
-    pub fn every_field(mut self) -> Self {
-        self.extent = Extent::EveryField;
-        self
+    pub fn every_field(self) -> Self {
+        self.with(Extent::EveryField)
+    }
+
+    pub(super) fn with(self, extent: Extent) -> Self {
+        Self { extent, ..self }
     }
 }
 
@@ -75,39 +78,56 @@ impl ShouldSample for StampSampler {
         if result.decision != SamplingDecision::Drop {
             let to = &mut result.attributes;
             context::in_force(parent_context, |stamp| match self.extent {
-                Extent::Subs => add(
-                    vocabulary::subs_of(stamp).into_iter().flatten(),
-                    3,
-                    attributes,
-                    to,
-                ),
-                Extent::EveryField => add(
-                    vocabulary::fields_of(stamp),
-                    vocabulary::MOST,
-                    attributes,
-                    to,
-                ),
+                Extent::Subs => {
+                    let mut adding = Adding::new(attributes, to, SUBS);
+                    tell_subs(stamp, |key, value| adding.put(key, value));
+                }
+                Extent::EveryField => {
+                    let mut adding = Adding::new(attributes, to, MOST);
+                    tell_fields(stamp, |key, value| adding.put(key, value));
+                }
             });
         }
         result
     }
 }
 
+/// How many subs there are.
+const SUBS: usize = 3;
+
 /// Adds the fields that neither the span nor the other sampler has.
-fn add(
-    fields: impl Iterator<Item = (&'static str, StringValue)>,
-    most: usize,
-    attributes: &[KeyValue],
-    to: &mut Vec<KeyValue>,
-) {
-    let own = to.len();
-    to.reserve_exact(most);
-    // Most spans have none of them, and one look finds that out.
-    let has_some = attributes.iter().chain(&*to).any(vocabulary::is_ours);
-    for (key, value) in fields {
-        let mut there = attributes.iter().chain(&to[..own]);
-        if !has_some || !there.any(|attribute| attribute.key.as_str() == key) {
-            to.push(KeyValue::new(key, value));
+struct Adding<'a> {
+    attributes: &'a [KeyValue],
+    to: &'a mut Vec<KeyValue>,
+    /// How many are the other sampler's.
+    own: usize,
+    /// Most spans have none of the fields, and one look finds that out.
+    has_some: bool,
+}
+
+impl<'a> Adding<'a> {
+    fn new(attributes: &'a [KeyValue], to: &'a mut Vec<KeyValue>, most: usize) -> Self {
+        let own = to.len();
+        let has_some = attributes.iter().chain(&*to).any(is_ours);
+        to.reserve_exact(most);
+        Self {
+            attributes,
+            to,
+            own,
+            has_some,
         }
+    }
+
+    #[inline]
+    fn put(&mut self, key: &'static str, value: StringValue) {
+        if !self.has_some || !self.is_there(key) {
+            self.to.push(KeyValue::new(key, value));
+        }
+    }
+
+    fn is_there(&self, key: &str) -> bool {
+        let before = self.to.iter().take(self.own);
+        let mut there = self.attributes.iter().chain(before);
+        there.any(|attribute| attribute.key.as_str() == key)
     }
 }

@@ -1,6 +1,7 @@
 use opentelemetry::{Key, KeyValue};
 
 use crate::identity::IdentityKey;
+use crate::otel::vocabulary::tell_fields;
 use crate::otel::{HashKey, Identifiers, Preset, Vocabulary};
 use crate::secret::Secret;
 use crate::stamp::{Stamp, fields};
@@ -81,13 +82,11 @@ fn each_vocabulary_tells_records_and_spans_alike() {
         let case = format!("{preset:?} {identifiers:?} {target:?}");
         let vocabulary = Vocabulary::new().preset(preset).identifiers(identifiers);
         let stamp = stamp(target);
-        let on_record: Vec<KeyValue> = vocabulary
-            .of(&stamp)
-            .map(|(key, value)| KeyValue::new(key, value))
-            .collect();
-        let mut on_span: Vec<KeyValue> = super::vocabulary::fields_of(&stamp)
-            .map(|(key, value)| KeyValue::new(key, value))
-            .collect();
+        let (mut on_record, mut on_span) = (Vec::new(), Vec::new());
+        vocabulary.tell(&stamp, |key, value| {
+            on_record.push(KeyValue::new(key, value))
+        });
+        tell_fields(&stamp, |key, value| on_span.push(KeyValue::new(key, value)));
         vocabulary.rewrite(&mut on_span);
         for told in [&on_record, &on_span] {
             let keys = [
@@ -118,14 +117,23 @@ fn each_vocabulary_tells_records_and_spans_alike() {
 
 #[test]
 fn a_denial_has_no_effective_user() {
-    let mut denied = vec![
-        KeyValue::new(fields::ACTOR_SUB, "carol"),
-        KeyValue::new(fields::TARGET_SUB, "root"),
-    ];
-    let ecs = Vocabulary::new().preset(Preset::Ecs);
-    ecs.rewrite(&mut denied);
-    assert_eq!(value(&denied, EFFECTIVE), None);
-    assert_eq!(value(&denied, fields::USER_ID).as_deref(), Some("carol"));
+    let pair = [(fields::ACTOR_SUB, "carol"), (fields::TARGET_SUB, "root")];
+    let user = (fields::USER_ID, "root");
+    let (rule, effect) = (("impersonation.deny.rule", "not(root)"), Some("root"));
+    for (more, effective) in [
+        // A denial's span, its event, and the control: a span below a request that was let through.
+        (&[][..], None),
+        (&[user, rule], None),
+        (&[user], effect),
+    ] {
+        let all = pair.iter().chain(more);
+        let mut told: Vec<_> = all
+            .map(|(key, value)| KeyValue::new(*key, *value))
+            .collect();
+        Vocabulary::new().preset(Preset::Ecs).rewrite(&mut told);
+        assert_eq!(value(&told, EFFECTIVE).as_deref(), effective, "{more:?}");
+        assert_eq!(value(&told, fields::USER_ID).as_deref(), Some("carol"));
+    }
 }
 
 #[test]

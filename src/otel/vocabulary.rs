@@ -3,7 +3,7 @@
 use opentelemetry::{KeyValue, StringValue, Value};
 
 use crate::otel::hash::HashKey;
-use crate::stamp::{Stamp, fields};
+use crate::stamp::{Stamp, fields, is_signed};
 
 /// How the fields of the stamp leave the process: under which names, and with which identifiers.
 ///
@@ -49,7 +49,8 @@ pub enum Identifiers {
     /// A keyed hash of the `sub`: equal people are equal, and only who has the key can tell who it is
     /// by trying. Whoever searches hashes first, by [`HashKey::hash`].
     KeyedHash(HashKey),
-    /// Nothing: that somebody impersonated is seen, and not who.
+    /// Nothing: that somebody impersonated is seen, on the request's own span and the one around it, and not
+    /// who.
     Drop,
 }
 
@@ -75,46 +76,45 @@ impl Vocabulary {
     }
 
     /// The fields of a stamp, in this vocabulary.
-    pub(super) fn of(&self, stamp: &Stamp) -> impl Iterator<Item = (&'static str, StringValue)> {
-        let effective = match (self.preset, stamp.target()) {
-            (Preset::Ecs, Some(target)) => {
-                Some((EFFECTIVE, StringValue::from(target.shared_subject())))
-            }
-            _ => None,
+    pub(super) fn tell(&self, stamp: &Stamp, mut put: impl FnMut(&'static str, StringValue)) {
+        let mut covered = |key, value: StringValue| match self.cover(key, || value.to_string()) {
+            Cover::None => put(key, value),
+            Cover::By(shown) => put(key, shown),
+            Cover::Whole => {}
         };
-        fields_of(stamp)
-            .map(|(key, value)| match self.preset {
-                Preset::Ecs if key == fields::USER_ID => {
-                    (key, stamp.actor().shared_subject().into())
-                }
-                _ => (key, value),
-            })
-            .chain(effective)
-            .filter_map(|(key, value)| match self.cover(key, || value.to_string()) {
-                Cover::None => Some((key, value)),
-                Cover::By(shown) => Some((key, shown)),
-                Cover::Whole => None,
-            })
+        tell_fields(stamp, |key, value| match self.preset {
+            Preset::Ecs if key == fields::USER_ID => {
+                covered(key, stamp.actor().shared_subject().into());
+            }
+            _ => covered(key, value),
+        });
+        if let (Preset::Ecs, Some(target)) = (self.preset, stamp.target()) {
+            covered(EFFECTIVE, target.shared_subject().into());
+        }
     }
 
     /// Brings the attributes of a span, or of an event or link on it, into this vocabulary.
     ///
-    /// Of a field that is there twice, the layer's stays; see [`own_user`] for the one that others write
-    /// before it. Else it is the first: the layer writes before the handler runs.
+    /// Of a field that is there twice, the one stays that the layer wrote, whoever wrote before or after
+    /// it; where that cannot be told, the first: the layer writes before the handler runs.
     pub(super) fn rewrite(&self, attributes: &mut Vec<KeyValue>) {
         if !attributes.iter().any(is_ours) {
             return;
         }
-        let user = own_user(attributes);
-        let mut seen = [false; MOST];
-        let mut index = 0..;
-        attributes.retain(|attribute| {
-            let (key, index) = (attribute.key.as_str(), index.next());
-            if key == fields::USER_ID {
-                return index == user;
+        let field_of = |key: &str| fields::ALL.iter().position(|field| *field == key);
+        let mut stays: [Option<(usize, bool)>; MOST] = [None; MOST];
+        for (index, attribute) in attributes.iter().enumerate() {
+            let key = attribute.key.as_str();
+            let Some(field) = field_of(key) else { continue };
+            let signed = is_signed(key);
+            if stays[field].is_none_or(|(_, was_signed)| signed && !was_signed) {
+                stays[field] = Some((index, signed));
             }
-            let field = fields::ALL.iter().position(|field| *field == key);
-            field.is_none_or(|field| !std::mem::replace(&mut seen[field], true))
+        }
+        let mut indices = 0..;
+        attributes.retain(|attribute| {
+            let (field, index) = (field_of(attribute.key.as_str()), indices.next());
+            field.is_none_or(|field| stays[field].map(|(stays, _)| stays) == index)
         });
         if self.preset == Preset::Ecs {
             tell_requester(attributes);
@@ -165,18 +165,8 @@ pub(super) enum Cover {
     Whole,
 }
 
-/// Which `user.id` stays: the one right before the actor, because the layer writes all fields at once
-/// and in their order on the span around it, whatever that one said before. Else the first.
-fn own_user(attributes: &[KeyValue]) -> Option<usize> {
-    let find = |key| attributes.iter().position(|a| a.key.as_str() == key);
-    let before_actor = find(fields::ACTOR_SUB).and_then(|actor| actor.checked_sub(1));
-    before_actor
-        .filter(|index| attributes[*index].key.as_str() == fields::USER_ID)
-        .or_else(|| find(fields::USER_ID))
-}
-
-/// `user.id` becomes the actor, and the target gets a name of its own. A denial has no effective user:
-/// the layer writes no `user.id` beside the target that was refused.
+/// `user.id` becomes the actor, and the target gets a name of its own. A denial has no effective user: its
+/// span has no `user.id` beside the target that was refused, and its event names the rule.
 fn tell_requester(attributes: &mut Vec<KeyValue>) {
     let find = |key| {
         let mut own = attributes.iter();
@@ -186,7 +176,8 @@ fn tell_requester(attributes: &mut Vec<KeyValue>) {
     let Some(actor) = find(fields::ACTOR_SUB) else {
         return;
     };
-    let target = find(fields::USER_ID).and_then(|_| find(fields::TARGET_SUB));
+    let took_effect = find(fields::USER_ID).is_some() && find(DENY_RULE).is_none();
+    let target = find(fields::TARGET_SUB).filter(|_| took_effect);
     attributes.retain(|a| !matches!(a.key.as_str(), fields::USER_ID | EFFECTIVE));
     attributes.push(KeyValue::new(fields::USER_ID, actor));
     attributes.extend(target.map(|target| KeyValue::new(EFFECTIVE, target)));
@@ -205,41 +196,33 @@ fn names_a_person(key: &str) -> bool {
     )
 }
 
-/// The subs of a stamp, as values that are shared, not copied.
-pub(super) fn subs_of(stamp: &Stamp) -> [Option<(&'static str, StringValue)>; 3] {
+/// The subs of a stamp, as values that are shared, not copied. One by one, because moving them about would
+/// take as long as sharing them.
+pub(super) fn tell_subs(stamp: &Stamp, mut put: impl FnMut(&'static str, StringValue)) {
     let (actor, target) = (stamp.actor(), stamp.target());
     let principal = target.unwrap_or(actor);
-    [
-        Some((fields::USER_ID, principal.shared_subject().into())),
-        Some((fields::ACTOR_SUB, actor.shared_subject().into())),
-        target.map(|target| (fields::TARGET_SUB, target.shared_subject().into())),
-    ]
+    put(fields::USER_ID, principal.shared_subject().into());
+    put(fields::ACTOR_SUB, actor.shared_subject().into());
+    if let Some(target) = target {
+        put(fields::TARGET_SUB, target.shared_subject().into());
+    }
 }
 
-/// The fields of a stamp as values that are shared, not copied.
-pub(super) fn fields_of(stamp: &Stamp) -> impl Iterator<Item = (&'static str, StringValue)> {
-    let (actor, target) = (stamp.actor(), stamp.target());
-    let principal = target.unwrap_or(actor);
-    let groups = stamp.groups().and_then(|_| groups_of(stamp));
-    [
-        (fields::USER_ID, Some(principal.shared_subject().into())),
-        (fields::ACTOR_SUB, Some(actor.shared_subject().into())),
-        (fields::ACTOR_ISS, Some(actor.shared_issuer().into())),
-        (
-            fields::TARGET_SUB,
-            target.map(|t| t.shared_subject().into()),
-        ),
-        (fields::TARGET_ISS, target.map(|t| t.shared_issuer().into())),
-        (fields::MODE, Some(stamp.mode().as_str().into())),
-        (fields::STRATEGY, Some(stamp.strategy().as_str().into())),
-        (
-            fields::GRANT_ID,
-            stamp.shared_grant().map(StringValue::from),
-        ),
-        (fields::GROUPS, groups.map(StringValue::from)),
-    ]
-    .into_iter()
-    .filter_map(|(key, value)| Some((key, value?)))
+/// All fields of a stamp, likewise.
+pub(super) fn tell_fields(stamp: &Stamp, mut put: impl FnMut(&'static str, StringValue)) {
+    tell_subs(stamp, &mut put);
+    put(fields::ACTOR_ISS, stamp.actor().shared_issuer().into());
+    if let Some(target) = stamp.target() {
+        put(fields::TARGET_ISS, target.shared_issuer().into());
+    }
+    put(fields::MODE, stamp.mode().as_str().into());
+    put(fields::STRATEGY, stamp.strategy().as_str().into());
+    if let Some(grant) = stamp.shared_grant() {
+        put(fields::GRANT_ID, grant.into());
+    }
+    if let Some(groups) = stamp.groups().and_then(|_| groups_of(stamp)) {
+        put(fields::GROUPS, groups.into());
+    }
 }
 
 fn groups_of(stamp: &Stamp) -> Option<String> {
@@ -254,5 +237,8 @@ const EFFECTIVE: &str = "user.effective.id";
 
 /// Whom a denied request asked for, as it said so.
 const WANTED: &str = "impersonation.wanted";
+
+/// What an event of a denial has, and no other.
+const DENY_RULE: &str = "impersonation.deny.rule";
 
 const REASON: &str = "impersonation.reason";

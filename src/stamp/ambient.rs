@@ -13,6 +13,7 @@ pub fn current() -> Option<Stamp> {
 }
 
 /// Looks at that stamp where it stands. `look` must not enter one.
+#[cfg(feature = "otel")]
 pub(crate) fn with_current<T>(look: impl FnOnce(&Stamp) -> T) -> Option<T> {
     CURRENT
         .try_with(|slot| slot.borrow().as_ref().map(look))

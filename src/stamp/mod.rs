@@ -59,6 +59,7 @@ mod outer;
 #[cfg(not(feature = "subscriber"))]
 mod outer_absent;
 mod record;
+mod signed;
 mod span;
 mod spawn;
 mod value;
@@ -66,10 +67,15 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "otel")]
 pub(crate) use self::ambient::with_current;
 pub use self::ambient::{Entered, current};
 pub use self::carrier::Carrier;
 pub use self::outer::OuterSpans;
+#[cfg(feature = "otel")]
+pub(crate) use self::signed::is_signed;
+#[cfg(feature = "testing")]
+pub(crate) use self::span::NAME as OWN_SPAN;
 pub use self::span::{complete_span, open_span};
 pub use self::spawn::{Carried, carry, spawn, spawn_blocking};
 pub use self::value::Stamp;

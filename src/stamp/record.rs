@@ -10,7 +10,7 @@ use tracing_core::span::{Id, Record};
 use tracing_core::{Dispatch, metadata};
 
 use crate::identity::Names;
-use crate::stamp::fields;
+use crate::stamp::signed::{COUNT, NAMES};
 
 /// What to record; what is `None` is left as it is on the span.
 #[derive(Debug, Clone, Copy, Default, Hash)]
@@ -74,8 +74,6 @@ impl fmt::Display for Joined<'_> {
     }
 }
 
-const COUNT: usize = fields::ALL.len();
-
 /// In the order of `fields::ALL`; there always are that many.
 pub(super) static FIELDS: LazyLock<Option<[Field; COUNT]>> = LazyLock::new(|| {
     let fields: Vec<Field> = METADATA.fields().iter().collect();
@@ -93,7 +91,7 @@ static METADATA: Metadata<'static> = metadata! {
     name: "impersonation.stamp",
     target: "impersonation",
     level: Level::ERROR,
-    fields: fields::ALL,
+    fields: &NAMES,
     callsite: &CALLSITE,
     kind: Kind::SPAN,
 };

@@ -47,5 +47,5 @@ pub fn complete_span(span: &Span, stamp: &Stamp) {
     carrier::completed(span, stamp);
 }
 
-pub(super) const NAME: &str = "impersonation.request";
+pub(crate) const NAME: &str = "impersonation.request";
 pub(super) const TARGET: &str = "impersonation";

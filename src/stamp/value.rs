@@ -91,6 +91,7 @@ impl Stamp {
         self.0.grant.as_deref()
     }
 
+    #[cfg(feature = "otel")]
     pub(crate) fn shared_grant(&self) -> Option<Arc<str>> {
         self.0.grant.clone()
     }

@@ -1,6 +1,6 @@
 use std::fmt::{Debug, Write};
 
-use crate::stamp::fields;
+use crate::stamp::{self, fields};
 
 /// A span or a log record as a backend got it: its name and its attributes.
 ///
@@ -38,8 +38,9 @@ impl<N: AsRef<str>, K: AsRef<str>, V: AsRef<str>> From<&(N, Vec<(K, V)>)> for Ob
     }
 }
 
-/// Every one of these spans or log records carries both subs, each once: for a test of your own that
-/// nothing of an impersonated request goes unstamped.
+/// Every one of these spans or log records carries both subs, each once, and a request's own span both
+/// issuers, the mode and the strategy, too: for a test of your own that nothing of an impersonated request
+/// goes unstamped.
 ///
 /// ```
 /// use tower_impersonate::testing::assert_all_stamped;
@@ -68,8 +69,23 @@ where
                 tell(wrong, &one.name, key, &values);
             }
         }
+        let whole = (one.name == stamp::OWN_SPAN).then_some(OF_REQUEST);
+        for key in whole.iter().flatten() {
+            let values = one.values(key);
+            if values.len() != 1 {
+                tell(wrong, &one.name, key, &values);
+            }
+        }
     });
 }
+
+/// What the own span of a request that acts as somebody has beside the subs.
+const OF_REQUEST: [&str; 4] = [
+    fields::ACTOR_ISS,
+    fields::TARGET_ISS,
+    fields::MODE,
+    fields::STRATEGY,
+];
 
 /// None of these spans or log records carries a sub of an impersonation: the control beside
 /// [`assert_all_stamped`].

@@ -10,8 +10,8 @@ use crate::audit::chain::tree::{Hash, Tree};
 use crate::audit::chain::walk::{FileEnd, Walk};
 use crate::audit::chain::writable;
 use crate::audit::file::{
-    Day, Line, Log, Rotation, append_to, beside, beside_at, create_own, day_of, has_replaced,
-    named, set_aside_numbered, sync_folder, warn_if_shared,
+    Day, Line, Log, Rotation, beside, beside_at, create_own, day_of, has_replaced_itself, named,
+    open_itself, set_aside_numbered, sync_folder, warn_if_shared,
 };
 use crate::time::{Clock, SystemClock, Timestamp};
 
@@ -79,7 +79,8 @@ impl ChainLog {
     }
 
     fn is_untouched(&self, open: &Open) -> io::Result<bool> {
-        Ok(open.file.metadata()?.len() == open.length && !has_replaced(&self.path, &open.file)?)
+        Ok(open.file.metadata()?.len() == open.length
+            && !has_replaced_itself(&self.path, &open.file)?)
     }
 
     fn reopened(&mut self) -> io::Result<Open> {
@@ -100,7 +101,7 @@ impl ChainLog {
                 writable::refuse_lost(&self.path)?;
             }
         }
-        let file = append_to(&self.path, OpenOptions::new().read(true))?;
+        let file = open_itself(&self.path, OpenOptions::new().read(true))?;
         let itself = writable::lock_itself(&file)?;
         warn_if_shared(&self.path, &file)?;
         sync_folder(&self.path)?;
@@ -180,7 +181,7 @@ impl ChainLog {
         let (mut tree, mut line) = (open.tree.clone(), Vec::new());
         record::write(&event, &mut tree, &mut line);
         let mut over = OpenOptions::new().write(true).open(&self.path)?;
-        if has_replaced(&self.path, &open.file)? {
+        if has_replaced_itself(&self.path, &open.file)? {
             return Err(io::ErrorKind::NotFound.into());
         }
         let length = open.length + line.len() as u64;

@@ -23,6 +23,8 @@
 //! - A file that is full is renamed, and the next one begins with the record
 //!   `impersonation.chain.continued`, which carries the tree's compact range. Where checkpoints are
 //!   made, the head is signed first; while it cannot be, the file grows.
+//! - The file itself is never a symbolic link: one would be set aside in its place, and what is written
+//!   would end up where nobody looks. One is refused, by `build()` and when it is put there later.
 //! - What stands beside the file, under its name and a suffix, is never a link: one is refused or, in
 //!   place of the next file, removed. A file that others may read or its group may write is warned of.
 //! - A fault of the disk refuses the requests that it hits; what was half written is taken back. The

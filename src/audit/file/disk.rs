@@ -18,12 +18,27 @@ pub(in crate::audit) fn append_to(path: &Path, options: &mut OpenOptions) -> io:
 /// symbolic link or by a second name, is refused.
 #[cfg(feature = "chain")]
 pub(in crate::audit) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    open_if(is_sole, path, options).map_err(|error| named(path, &error))
+}
+
+/// As [`append_to`], where a file must stand and no symbolic link to one.
+#[cfg(feature = "chain")]
+pub(in crate::audit) fn open_itself(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    open_if(fs::Metadata::is_file, path, options)
+}
+
+#[cfg(feature = "chain")]
+fn open_if(
+    is_fit: fn(&fs::Metadata) -> bool,
+    path: &Path,
+    options: &mut OpenOptions,
+) -> io::Result<File> {
     let leads_elsewhere = || {
-        let why = format!("{}: it is a link, or no file", path.display());
+        let why = "it is a link, or no file";
         io::Error::new(io::ErrorKind::InvalidData, why)
     };
     match path.symlink_metadata() {
-        Ok(there) if !is_sole(&there) => return Err(leads_elsewhere()),
+        Ok(there) if !is_fit(&there) => return Err(leads_elsewhere()),
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
@@ -31,7 +46,7 @@ pub(in crate::audit) fn open_own(path: &Path, options: &mut OpenOptions) -> io::
     let file = append_to(path, options)?;
     // It may have been put there meanwhile.
     let (there, opened) = (path.symlink_metadata()?, file.metadata()?);
-    match is_sole(&there) && is_same(&there, &opened) {
+    match is_fit(&there) && is_same(&there, &opened) {
         true => Ok(file),
         false => Err(leads_elsewhere()),
     }
@@ -79,7 +94,17 @@ pub(in crate::audit) fn warn_if_shared(_: &Path, _: &File) -> io::Result<()> {
 
 /// Whether the path leads to another file than the open one, or to none.
 pub(in crate::audit) fn has_replaced(path: &Path, open: &File) -> io::Result<bool> {
-    match fs::metadata(path) {
+    differs(fs::metadata(path), open)
+}
+
+/// As [`has_replaced`], where a symbolic link is another file, whatever it leads to.
+#[cfg(feature = "chain")]
+pub(in crate::audit) fn has_replaced_itself(path: &Path, open: &File) -> io::Result<bool> {
+    differs(path.symlink_metadata(), open)
+}
+
+fn differs(now: io::Result<fs::Metadata>, open: &File) -> io::Result<bool> {
+    match now {
         Ok(now) => Ok(!is_same(&now, &open.metadata()?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(error),

@@ -29,7 +29,8 @@ pub(in crate::audit) use self::disk::{
 };
 #[cfg(feature = "chain")]
 pub(in crate::audit) use self::disk::{
-    beside, beside_at, create_own, folder, open_own, set_aside_numbered,
+    beside, beside_at, create_own, folder, has_replaced_itself, open_itself, open_own,
+    set_aside_numbered,
 };
 pub(in crate::audit) use self::log_file::{Line, Log, LogFile, Thread};
 pub(in crate::audit) use self::rotation::Day;

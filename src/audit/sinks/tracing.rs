@@ -11,8 +11,9 @@ use crate::visible;
 ///
 /// Denials are warnings, everything else is information. An event that no subscriber takes is not
 /// recorded, so a filter that drops the target refuses impersonated requests instead of losing
-/// their record. Where the events end up after that is the subscriber's business: this alone is no
-/// audit trail that withstands a lost log shipper.
+/// their record; a subscriber that is there when the layer is built and does not take the target is an
+/// error of the builder. Where the events end up after that is the subscriber's business: this alone is
+/// no audit trail that withstands a lost log shipper.
 pub fn tracing() -> TracingSink {
     TracingSink { _private: () }
 }
@@ -33,6 +34,14 @@ impl AuditSink for TracingSink {
         if let Err(error) = emit(&done.event()) {
             error!(target: "impersonation::audit", %error, "a completion could not be written");
         }
+    }
+
+    fn check(&self) -> Result<(), AuditError> {
+        // One may still be installed after the layer is built.
+        if !is_anybody_there() {
+            return Ok(());
+        }
+        EventName::ALL.iter().try_for_each(|name| taken(*name))
     }
 }
 
@@ -125,18 +134,27 @@ macro_rules! emit_of_grant {
     }};
 }
 
-fn emit(event: &Event<'_>) -> Result<(), AuditError> {
-    let taken = match event.name {
+fn is_anybody_there() -> bool {
+    dispatcher::get_default(|current| !current.is::<NoSubscriber>())
+}
+
+fn taken(name: EventName) -> Result<(), AuditError> {
+    let taken = match name {
         EventName::Denied => ::tracing::enabled!(target: "impersonation.audit", Level::WARN),
         _ => ::tracing::enabled!(target: "impersonation.audit", Level::INFO),
     };
     // A call site that every subscriber wants counts as enabled on a thread that has none.
-    let somebody = dispatcher::get_default(|current| !current.is::<NoSubscriber>());
-    if !taken || !somebody {
-        return Err(AuditError::new(
+    if taken && is_anybody_there() {
+        Ok(())
+    } else {
+        Err(AuditError::new(
             "no tracing subscriber takes the target impersonation.audit",
-        ));
+        ))
     }
+}
+
+fn emit(event: &Event<'_>) -> Result<(), AuditError> {
+    taken(event.name)?;
     match event.name {
         EventName::Request => emit!(event, "impersonation.request", Level::INFO),
         EventName::Denied => emit!(event, "impersonation.denied", Level::WARN),

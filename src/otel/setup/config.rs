@@ -5,6 +5,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, ShouldSample};
 
 use crate::otel::Vocabulary;
+use crate::otel::sampler::Extent;
 
 /// What [`init`](super::init) sets up.
 #[derive(Clone)]
@@ -14,6 +15,7 @@ pub struct Config {
     pub(super) endpoint: Option<String>,
     pub(super) protocol: Protocol,
     pub(super) sampler: Box<dyn ShouldSample>,
+    pub(super) extent: Extent,
     pub(super) vocabulary: Vocabulary,
     pub(super) filter: String,
     pub(super) lines: Lines,
@@ -45,6 +47,7 @@ impl Config {
             endpoint: None,
             protocol: Protocol::default(),
             sampler: Box::new(Sampler::ParentBased(Box::new(Sampler::AlwaysOn))),
+            extent: Extent::Subs,
             vocabulary: Vocabulary::default(),
             filter: env::var("RUST_LOG")
                 .ok()
@@ -70,6 +73,13 @@ impl Config {
     /// Which traces are kept, in place of all whose caller did not decide otherwise.
     pub fn sampler(mut self, sampler: impl Into<Box<dyn ShouldSample>>) -> Self {
         self.sampler = sampler.into();
+        self
+    }
+
+    /// Puts every field of the stamp on each span, and not the subs alone; see
+    /// [`StampSampler::every_field`](crate::otel::StampSampler::every_field).
+    pub fn every_field(mut self) -> Self {
+        self.extent = Extent::EveryField;
         self
     }
 

@@ -12,8 +12,9 @@ use opentelemetry_sdk::logs::{BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tracing_core::Subscriber;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::fmt::format::{JsonFields, format};
 use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -57,45 +58,52 @@ mod tests;
 /// # }
 /// ```
 pub fn init(config: Config) -> Result<Guard, SetupError> {
-    let filter: Targets = config.filter.parse().map_err(SetupError::Filter)?;
-    let lines = config.lines;
-    let guard = providers(config)?;
-    let lines = (lines == Lines::Stdout).then(|| {
-        tracing_subscriber::fmt::layer()
-            .fmt_fields(JsonFields::new())
-            .event_format(StampFormat::json(format().json()))
-            .with_filter(filter.clone())
-    });
-    tracing_subscriber::registry()
-        .with(lines)
-        .with(layer(guard.tracers.tracer(SCOPE)).with_filter(traced(&filter)))
-        .with(OpenTelemetryTracingBridge::new(&guard.loggers).with_filter(exported(&filter)))
-        .with(StampLayer::carrying().with_filter(filter))
-        .try_init()
-        .map_err(SetupError::Subscriber)?;
+    let (guard, subscriber) = prepared(config)?;
+    subscriber.try_init().map_err(SetupError::Subscriber)?;
     opentelemetry::global::set_tracer_provider(guard.tracers.clone());
     opentelemetry::global::set_meter_provider(guard.meters.clone());
     Ok(guard)
 }
 
+fn prepared(config: Config) -> Result<(Guard, impl Subscriber), SetupError> {
+    let mut filter: Targets = config.filter.parse().map_err(SetupError::Filter)?;
+    let lines = config.lines;
+    if lines == Lines::None && config.endpoint.is_none() {
+        // What is taken counts as recorded, and here nothing keeps it.
+        filter = filter.with_target(audit::TARGET, LevelFilter::OFF);
+    }
+    let guard = providers(config)?;
+    let lines = (lines == Lines::Stdout).then(|| {
+        tracing_subscriber::fmt::layer()
+            .fmt_fields(JsonFields::new())
+            .event_format(StampFormat::json(format().json()))
+    });
+    let subscriber = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .with(layer(guard.tracers.tracer(SCOPE)).with_filter(traced()))
+        .with(OpenTelemetryTracingBridge::new(&guard.loggers).with_filter(exported()))
+        .with(StampLayer::carrying());
+    Ok((guard, subscriber))
+}
+
 /// What an exporter does to export would be exported again.
-fn exported<S>(filter: &Targets) -> impl Filter<S> + use<S> {
-    filter.clone().and(filter_fn(|metadata| {
+fn exported<S>() -> impl Filter<S> {
+    filter_fn(|metadata| {
         let krate = metadata.target().split("::").next();
         !krate.is_some_and(|krate| EXPORTERS.contains(&krate))
-    }))
+    })
 }
 
 /// Audit events are log records, with the subs themselves. On spans they would be there once more.
-fn traced<S>(filter: &Targets) -> impl Filter<S> + use<S> {
-    exported(filter).and(filter_fn(|metadata| metadata.target() != audit::TARGET))
+fn traced<S>() -> impl Filter<S> {
+    exported().and(filter_fn(|metadata| metadata.target() != audit::TARGET))
 }
 
 fn providers(config: Config) -> Result<Guard, SetupError> {
     let resource = config.resource();
-    let sampler = StampSampler::new(config.sampler);
     let mut tracers = SdkTracerProvider::builder()
-        .with_sampler(sampler)
+        .with_sampler(StampSampler::new(config.sampler).with(config.extent))
         .with_resource(resource.clone());
     let mut loggers = SdkLoggerProvider::builder()
         .with_log_processor(StampLogProcessor::new(config.vocabulary.clone()))

@@ -7,7 +7,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::stamp::subscriber::layer::carried_by;
+use crate::stamp::subscriber::layer::{carried_by, is_any_carried};
 use crate::stamp::value::Stamp;
 use crate::stamp::{ambient, fields};
 use crate::visible;
@@ -60,7 +60,10 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let stamp = ambient::current().or_else(|| carried_by(&ctx.parent_span()?));
+        let stamp = ambient::current().or_else(|| {
+            let span = is_any_carried().then(|| ctx.parent_span())??;
+            carried_by(&span)
+        });
         let Some(stamp) = stamp else {
             return self.format.format_event(ctx, writer, event);
         };

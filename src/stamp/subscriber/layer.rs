@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tracing::field::{Field, Visit};
@@ -93,6 +93,22 @@ impl Default for StampLayer {
 /// A stamp, kept in a span's extensions.
 struct Carried(Stamp);
 
+/// How many there are: where there is none, no line has to look for its span.
+static CARRIED: AtomicUsize = AtomicUsize::new(0);
+
+impl Carried {
+    fn new(stamp: Stamp) -> Self {
+        CARRIED.fetch_add(1, Ordering::Relaxed);
+        Self(stamp)
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        CARRIED.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl<S> Layer<S> for StampLayer
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -111,7 +127,7 @@ where
             return;
         }
         // Recording below takes the extensions again, so this must not hold on to them.
-        let carried_before = span.extensions_mut().replace(Carried(stamp.clone()));
+        let carried_before = span.extensions_mut().replace(Carried::new(stamp.clone()));
         let stamps_itself = attrs.metadata().fields().field(fields::ACTOR_SUB).is_some();
         if self.records && carried_before.is_none() && !stamps_itself {
             self.record(id, attrs, &stamp);
@@ -128,7 +144,7 @@ where
             return;
         };
         if let Some(stamp) = ambient::current() {
-            span.extensions_mut().replace(Carried(stamp));
+            span.extensions_mut().replace(Carried::new(stamp));
         }
     }
 
@@ -156,6 +172,11 @@ where
         return from_parent;
     }
     carried_by(&ctx.lookup_current()?)
+}
+
+/// Whether a layer left a stamp with any span that is open.
+pub(super) fn is_any_carried() -> bool {
+    CARRIED.load(Ordering::Relaxed) > 0
 }
 
 /// The stamp that a layer left with this span.
