@@ -26,5 +26,5 @@
 mod cookies;
 mod origins;
 
-pub(crate) use self::cookies::{Cookie, clear, find, hide, set};
+pub(crate) use self::cookies::{Cookie, clear, find, hide};
 pub use self::origins::{OriginError, Origins};

@@ -39,7 +39,9 @@ impl Clock for Hand {
 
 /// The names of events, and why a grant ended.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<(&'static str, Option<EndReason>)>>>);
+struct Told(Arc<Mutex<Vec<Entry>>>);
+
+type Entry = (&'static str, Option<EndReason>);
 
 impl AuditSink for Told {
     fn record(&self, event: &Event<'_>) -> Answer<Result<(), AuditError>> {

@@ -406,11 +406,6 @@ impl Grants {
         self.0.hub.listen(id)
     }
 
-    /// How often what goes on has to ask again.
-    pub(super) fn poll_interval(&self) -> Option<Duration> {
-        self.0.store.poll_interval()
-    }
-
     /// It is over: whatever goes on hears it, and the audit does. Nobody waits for either.
     fn tell_end(&self, grant: &Grant) {
         self.0.hub.tell(grant.id());

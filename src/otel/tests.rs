@@ -84,7 +84,7 @@ fn each_vocabulary_tells_records_and_spans_alike() {
         let stamp = stamp(target);
         let (mut on_record, mut on_span) = (Vec::new(), Vec::new());
         vocabulary.tell(&stamp, |key, value| {
-            on_record.push(KeyValue::new(key, value))
+            on_record.push(KeyValue::new(key, value));
         });
         tell_fields(&stamp, |key, value| on_span.push(KeyValue::new(key, value)));
         vocabulary.rewrite(&mut on_span);

@@ -196,8 +196,8 @@ impl Settlement {
 
     /// Whether a request asks for an impersonation by a header or a cookie, whatever it says.
     pub(crate) fn is_asked_for(&self, headers: &HeaderMap) -> bool {
-        let there = |name: &Box<str>| browser::find(headers, name) != Cookie::Absent;
-        self.own.any(headers) || self.cookies.iter().any(there)
+        let there = |name: &str| browser::find(headers, name) != Cookie::Absent;
+        self.own.any(headers) || self.cookies.iter().any(|name| there(name))
     }
 
     /// Takes off what is ours.

@@ -155,6 +155,8 @@ fn start() -> impl proptest::strategy::Strategy<Value = Start> {
     (who, ask(), from, when).prop_map(|(who, ask, from, when)| Start {
         id: GrantId::from_bytes(who.2),
         actor: who.0,
+        voucher: "https://issuer.example.com".into(),
+        spoke_for_itself: who.3,
         actor_was_found: who.3,
         target: who.1,
         ask,
