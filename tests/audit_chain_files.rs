@@ -15,7 +15,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::Ed25519KeyPair;
-use chains::{AS_ALICE, act, beside, forged, into, key, siblings, signer, verify, verify_with};
+use chains::{
+    AS_ALICE, act, beside, forged, into, key, settle, siblings, signer, verify, verify_with,
+};
 use sinks::{Folder, lines};
 use support::Desk;
 use tower_impersonate::audit::chain::{
@@ -603,9 +605,11 @@ async fn a_file_that_is_taken_away_while_it_is_written_is_gone_on_with() {
     let (desk, folder) = (Desk::new(), Folder::new());
     let layer = into(&desk, audit::chained(folder.file()));
     act(&desk, &layer, 2).await;
+    settle(&folder.file());
     let taken = beside(&folder.file(), ".20200101T000000Z");
     fs::rename(folder.file(), &taken).unwrap();
     act(&desk, &layer, 1).await;
+    settle(&folder.file());
 
     // The folder vanishes: nothing is written into a file that nobody can find.
     let home = folder.file().parent().unwrap().to_owned();
@@ -614,6 +618,7 @@ async fn a_file_that_is_taken_away_while_it_is_written_is_gone_on_with() {
     desk.as_carol(&layer, &AS_ALICE).await.assert_refused(503);
     fs::rename(&away, &home).unwrap();
     act(&desk, &layer, 1).await;
+    settle(&folder.file());
 
     // Somebody else appends, or cuts: it is refused until that is undone.
     let before = fs::read(folder.file()).unwrap();

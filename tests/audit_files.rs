@@ -10,7 +10,7 @@ mod sinks;
 use std::fs;
 use std::time::Duration;
 
-use chains::{AS_ALICE, act, beside, into, siblings};
+use chains::{AS_ALICE, act, beside, into, settle, siblings};
 use sinks::{Folder, lines};
 use support::{Desk, get};
 use tower_impersonate::audit::{self, Rotation, SyncOn};
@@ -113,6 +113,7 @@ async fn a_file_that_another_tool_renamed_is_made_anew() {
         let (desk, folder) = (Desk::new(), Folder::new());
         let layer = into(&desk, audit::jsonl(folder.file()).sync(sync));
         act(&desk, &layer, 1).await;
+        settle(&folder.file());
         let old = beside(&folder.file(), ".1");
         fs::rename(folder.file(), &old).unwrap();
         act(&desk, &layer, 2).await;

@@ -11,7 +11,8 @@ use crate::token::{Claims, Verified};
 /// A cookie beside the actor's own session names a grant.
 ///
 /// For applications in browsers: the session stays the actor's, untouched; the cookie
-/// `__Host-impersonation`, which `manage` sets, says that it acts under a grant. Only the grant's own
+/// `__Host-impersonation` says under which grant it acts. Its value is the grant's
+/// [`GrantSecret`]; the routes of `manage` do not hand it out yet. Only the grant's own
 /// actor can use it. A request that writes or upgrades must come from a page of these origins.
 ///
 /// When the grant is over, the next request is refused and the browser loses the cookie: nothing that was

@@ -34,6 +34,19 @@ pub async fn act(desk: &Desk, layer: &ImpersonationLayer, times: usize) {
     }
 }
 
+/// Waits until the completion of the last request is written: nobody else does.
+pub fn settle(file: &Path) {
+    for _ in 0..5000 {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let last = text.lines().next_back().unwrap_or_default();
+        if text.ends_with('\n') && last.contains("\"impersonation.completed\"") {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("{}: no completion", file.display());
+}
+
 /// Somebody who signs, by the number of their key.
 pub fn signer(number: u8) -> Signer {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[number; 32]).unwrap();
