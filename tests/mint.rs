@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 use support::{AUDIENCE, Desk, ISSUER, get};
 use tower_impersonate::audit::{DenialLimit, Recorded, Trail};
 use tower_impersonate::gate::{Gate, Tenants};
+use tower_impersonate::grant::{self, GrantStore, Grants, Others, StartLimit, Started};
 use tower_impersonate::identity::Names;
 use tower_impersonate::mint::{MintErrorKind, MintRequest, Minted, Minter, Rotation, SigningKey};
 use tower_impersonate::terms::{Ask, GrantId, Mode, Strategy, TargetRef};
+use tower_impersonate::testing::TestGrant;
 use tower_impersonate::time::{Clock, Timestamp};
 use tower_impersonate::token::{Algorithm, Authenticator};
 use tower_impersonate::{Identity, ImpersonationLayer, Issuer, policy, resolve};
@@ -58,11 +60,24 @@ async fn recorded(desk: &Desk, accepted: &[Issuer], token: &str, ask: Ask) -> Re
         let tenant = facts.tenant().map(Into::into);
         (facts.issuer().into(), tenant)
     });
+    let store = grant::memory();
+    let grants = Grants::new(store.clone());
+    if let Some(id) = ask.grant() {
+        let grant = TestGrant::new("carol", "alice").id(*id).ask(ask.clone());
+        let limit = StartLimit {
+            per_actor: 1,
+            others: Others::Stay,
+            now,
+        };
+        let started = store.start(grant.at(now).build(), limit).await;
+        assert!(matches!(started, Ok(Started::New(..))));
+    }
     let gate = Gate::new(
         std::sync::Arc::new(policy::allow_all().or(policy::machines(["robot"]))),
         Some(std::sync::Arc::new(desk.users.clone())),
         tenants.collect::<Tenants>(),
     );
+    let gate = gate.with_grants((&grants).into());
     let permit = std::sync::Arc::new(gate)
         .admit(actor, ask, now)
         .await
