@@ -267,6 +267,7 @@ async fn a_link_in_place_of_the_chain_is_refused() {
     // While it is written: the very same file, under a link.
     let layer = into(&desk, chain());
     act(&desk, &layer, 1).await;
+    settle(&folder.file());
     fs::rename(folder.file(), &away).unwrap();
     symlink(&away, folder.file()).unwrap();
     let whole = fs::read(&away).unwrap();
