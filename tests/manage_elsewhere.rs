@@ -133,7 +133,7 @@ async fn while_nobody_can_be_asked_it_is_503() {
     let wrong = grant::introspect(format!("{}/oauth2/introspect", api.url), "auditor", "wrong");
     let layer = ImpersonationLayer::builder()
         .clock(api.desk.clock.clone())
-        .issuer(api.minter.issuer())
+        .issuer(api.minter.issuer().audiences([OTHER_API]))
         .resolve(resolve::act())
         .policy(policy::vouched_by(desk_api::MINTER))
         .audit(sink.clone())

@@ -29,7 +29,8 @@ fn minter() -> Minter {
 
 fn minter_with(key: SigningKey, audiences: &[&str]) -> Minter {
     let builder = Minter::builder(MINTER).key(key);
-    builder.audiences(audiences.to_vec()).build().unwrap()
+    let builder = builder.audiences(audiences.to_vec());
+    builder.own_audience(audiences[0]).build().unwrap()
 }
 
 fn as_alice() -> Ask {

@@ -241,6 +241,14 @@ fn what_is_wrong_is_told_when_the_minter_is_built() {
             "audiences are missing or blank: call `audiences`",
         ),
         (
+            bare().audiences(["a", "b"]).build(),
+            "which of the audiences is this service itself: call `own_audience` with one of them",
+        ),
+        (
+            bare().audiences(["a", "b"]).own_audience("c").build(),
+            "which of the audiences is this service itself: call `own_audience` with one of them",
+        ),
+        (
             builder().build(),
             "a key is missing: call `key` or `key_file`",
         ),

@@ -28,8 +28,8 @@
 //!
 //! The routes authenticate by themselves: merge them outside of what the layer wraps. A user of the name
 //! `grants` is reached by the second form of the first path alone. Limit how long a body may take where you
-//! limit connections; its size is limited here. The minter's tokens for any of its audiences are let in by
-//! the layer that mints them.
+//! limit connections; its size is limited here. A token that was minted for another service is 401 here, but
+//! at `stop`; exchange, revocation and introspection read it.
 //!
 //! ```
 //! use axum::{Router, routing::get};

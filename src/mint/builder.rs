@@ -16,6 +16,7 @@ pub struct MinterBuilder {
     next: Option<SigningKey>,
     previous: Option<SigningKey>,
     audiences: Vec<String>,
+    own_audience: Option<String>,
     lifetime: Duration,
 }
 
@@ -28,6 +29,7 @@ impl MinterBuilder {
             next: None,
             previous: None,
             audiences: Vec::new(),
+            own_audience: None,
             lifetime: DEFAULT_LIFETIME,
         }
     }
@@ -62,6 +64,13 @@ impl MinterBuilder {
         self
     }
 
+    /// Which of the [`audiences`](Self::audiences) this service itself is: its own routes take no token
+    /// that was made for another one (RFC 9068, section 4). Needed where there are several.
+    pub fn own_audience(mut self, audience: impl Into<String>) -> Self {
+        self.own_audience = Some(audience.into());
+        self
+    }
+
     /// How long a token counts at most: 15 minutes by default, one minute to one hour.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
@@ -81,6 +90,11 @@ impl MinterBuilder {
         if self.audiences.is_empty() || self.audiences.iter().any(blank) {
             return Err(MinterError::Audiences);
         }
+        let own_audience = match (&*self.audiences, self.own_audience) {
+            ([only], None) => only.clone(),
+            (several, Some(own)) if several.contains(&own) => own,
+            _ => return Err(MinterError::OwnAudience),
+        };
         if !(MIN_LIFETIME..=MAX_LIFETIME).contains(&self.lifetime) {
             return Err(MinterError::Lifetime);
         }
@@ -93,6 +107,7 @@ impl MinterBuilder {
         Minter::new(Parts {
             issuer: self.issuer.into(),
             audiences: self.audiences.into_iter().map(Into::into).collect(),
+            own_audience: own_audience.into(),
             lifetime: self.lifetime,
             ring: Ring::new(self.next, key, self.previous)?,
         })
@@ -103,6 +118,7 @@ impl fmt::Debug for MinterBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MinterBuilder")
             .field("audiences", &self.audiences)
+            .field("own_audience", &self.own_audience)
             .field("lifetime", &self.lifetime)
             .finish_non_exhaustive()
     }

@@ -85,6 +85,8 @@ pub enum MinterError {
     },
     /// No `.audiences(..)`, or a blank one.
     Audiences,
+    /// There are several audiences, and `.own_audience(..)` names none of them.
+    OwnAudience,
     /// A lifetime of less than a minute or more than an hour.
     Lifetime,
     /// The key set that would be published cannot be read.
@@ -108,6 +110,9 @@ impl fmt::Display for MinterError {
             Self::Key(error) => write!(f, "a key of the minter: {error}"),
             Self::DuplicateKey { kid } => write!(f, "two keys of the name {kid:?}"),
             Self::Audiences => f.write_str("audiences are missing or blank: call `audiences`"),
+            Self::OwnAudience => f.write_str(
+                "which of the audiences is this service itself: call `own_audience` with one of them",
+            ),
             Self::Lifetime => f.write_str("a lifetime outside of one minute to one hour"),
             Self::KeySet(reason) => write!(f, "the minter's key set: {reason}"),
         }

@@ -27,6 +27,7 @@ pub struct Minter(Arc<Inner>);
 struct Inner {
     issuer: Box<str>,
     audiences: Vec<Box<str>>,
+    own_audience: Box<str>,
     lifetime: Duration,
     ring: RwLock<Arc<Ring>>,
     /// What layers of this process check with.
@@ -37,6 +38,7 @@ struct Inner {
 pub(super) struct Parts {
     pub(super) issuer: Box<str>,
     pub(super) audiences: Vec<Box<str>>,
+    pub(super) own_audience: Box<str>,
     pub(super) lifetime: Duration,
     pub(super) ring: Ring,
 }
@@ -52,6 +54,7 @@ impl Minter {
         Ok(Self(Arc::new(Inner {
             issuer: parts.issuer,
             audiences: parts.audiences,
+            own_audience: parts.own_audience,
             lifetime: parts.lifetime,
             live: live.map_err(MinterError::KeySet)?,
             ring: RwLock::new(Arc::new(parts.ring)),
@@ -69,21 +72,36 @@ impl Minter {
         self.0.audiences.iter().map(|audience| &**audience)
     }
 
+    /// The one of them that this service itself is.
+    #[must_use]
+    pub fn own_audience(&self) -> &str {
+        &self.0.own_audience
+    }
+
     /// The public keys in JSON (RFC 7517): the one that signs, the next one and the one before.
     #[must_use]
     pub fn jwks(&self) -> Bytes {
         self.ring().jwks().clone()
     }
 
-    /// The configuration that lets its tokens in, for a layer in this process: `at+jwt` alone, for any of the
-    /// audiences, with its `act`, its `sub_id` and its `groups` believed.
+    /// The configuration that lets its tokens in, for a layer in this process: `at+jwt` alone, for
+    /// [this service](Self::own_audience), with its `act`, its `sub_id` and its `groups` believed.
     ///
     /// The layer follows every rotation without a fetch. Another process takes
     /// [`Issuer::jwks`] with the URL under which [`jwks`](Self::jwks) is served, and says the same.
     pub fn issuer(&self) -> Issuer {
+        self.issuer_for([self.own_audience()])
+    }
+
+    /// As [`issuer`](Self::issuer), for whoever tells by themselves what a token for another service may do here.
+    pub(crate) fn issuer_for_any(&self) -> Issuer {
+        self.issuer_for(self.audiences())
+    }
+
+    fn issuer_for<'a>(&self, audiences: impl IntoIterator<Item = &'a str>) -> Issuer {
         let keys = StaticKeys::from(self.0.live.clone());
         Issuer::static_keys(self.issuer_name(), keys)
-            .audiences(self.audiences())
+            .audiences(audiences)
             .algorithms([Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256])
             .at_jwt()
             .max_lifetime(MAX_LIFETIME)
@@ -241,6 +259,7 @@ impl fmt::Debug for Minter {
         f.debug_struct("Minter")
             .field("issuer", &self.0.issuer)
             .field("audiences", &self.0.audiences)
+            .field("own_audience", &self.0.own_audience)
             .field("current", self.ring().current())
             .finish_non_exhaustive()
     }

@@ -77,6 +77,7 @@ impl Api {
         let minter = Minter::builder(MINTER)
             .key(SigningKey::generate(Algorithm::EdDSA).unwrap())
             .audiences([crate::support::AUDIENCE, OTHER_API])
+            .own_audience(crate::support::AUDIENCE)
             .build()
             .unwrap();
         let builder = desk

@@ -1,6 +1,7 @@
 use crate::middleware::Builder;
 use crate::mint::Minter;
 use crate::resolve;
+use crate::token::{Claims, Verified};
 
 /// The minter of tokens, where there is one.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +13,15 @@ impl Minting {
         self.0.is_some()
     }
 
+    /// Whether a token was made here for another service, which alone may take it.
+    pub(in crate::middleware) fn is_for_another(&self, claims: &Verified<Claims>) -> bool {
+        let made_here = |minter: &&Minter| claims.issuer() == minter.issuer_name();
+        let for_here = |minter: &Minter| {
+            { claims.get("aud") }.is_some_and(|audience| audience == minter.own_audience())
+        };
+        { self.0.as_ref().filter(made_here) }.is_some_and(|minter| !for_here(minter))
+    }
+
     #[cfg(feature = "manage")]
     pub(in crate::middleware) fn minter(&self) -> Option<&Minter> {
         self.0.as_ref()
@@ -19,7 +29,8 @@ impl Minting {
 }
 
 impl Builder {
-    /// Lets in the tokens that this minter makes, as long as their grants live.
+    /// Lets in the tokens that this minter makes for [this service](Minter::own_audience), as long as their
+    /// grants live. Those for others only end their grants here.
     ///
     /// Adds the minter's own [issuer](Minter::issuer), with its `act` believed, and
     /// [`resolve::act`](crate::resolve::act()) where it is not there yet. The minter's app clients count as
@@ -30,6 +41,6 @@ impl Builder {
             self = self.resolve(resolve::act());
         }
         self.minting = Minting(Some(minter.clone()));
-        self.issuer(minter.issuer().staff())
+        self.issuer(minter.issuer_for_any().staff())
     }
 }

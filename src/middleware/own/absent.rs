@@ -8,6 +8,10 @@ pub(in crate::middleware) fn is_judged_by_itself(_: &Parts) -> bool {
     false
 }
 
+pub(in crate::middleware) fn only_ends(_: &Parts) -> bool {
+    false
+}
+
 pub(in crate::middleware) fn keep(_: &Parts, requested: Requested) -> Option<Requested> {
     Some(requested)
 }

@@ -25,6 +25,11 @@ pub(in crate::middleware) fn is_judged_by_itself(parts: &Parts) -> bool {
     parts.extensions.get::<OwnRoute>().is_some()
 }
 
+/// Whether the route can do nothing but end grants.
+pub(in crate::middleware) fn only_ends(parts: &Parts) -> bool {
+    parts.extensions.get::<Asking>().is_some()
+}
+
 /// Gives who asks to the route that wants to know it; back where it is another route.
 pub(in crate::middleware) fn keep(parts: &Parts, requested: Requested) -> Option<Requested> {
     match parts.extensions.get::<Asking>() {

@@ -61,6 +61,10 @@ impl Pipeline {
             }
             _ => Rejection::because(RejectionKind::InvalidToken, error),
         })?;
+        if config.minting.is_for_another(&claims) && !own::only_ends(parts) {
+            let error = TokenError::new(TokenErrorKind::Audience);
+            return Err(Rejection::because(RejectionKind::InvalidToken, error).into());
+        }
         let sound = { config.settlement.inspect(&claims) }
             .and_then(|()| config.settlement.own_headers().check(&parts.headers));
         match sound {
