@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
@@ -60,18 +58,23 @@ pub(crate) fn hide(headers: &mut HeaderMap, name: &str) {
 
 /// `Set-Cookie` for a cookie that only this host gets, over TLS, that no script reads and that no other
 /// site's page makes a browser send.
-pub(crate) fn set(name: &str, value: &str, max_age: Duration) -> Option<HeaderValue> {
-    let seconds = max_age.as_secs();
-    let text =
-        format!("{name}={value}; Max-Age={seconds}; Path=/; Secure; HttpOnly; SameSite=Strict");
-    let mut header = HeaderValue::from_str(&text).ok()?;
-    header.set_sensitive(true);
-    Some(header)
+///
+/// It has no end of its own: were it gone by itself, what is meant for the target would run as the actor.
+#[cfg(feature = "manage")]
+pub(crate) fn set(name: &str, value: &str) -> Option<HeaderValue> {
+    told(name, value, "")
 }
 
 /// `Set-Cookie` that takes it away.
 pub(crate) fn clear(name: &str) -> Option<HeaderValue> {
-    set(name, "", Duration::ZERO)
+    told(name, "", "; Max-Age=0")
+}
+
+fn told(name: &str, value: &str, end: &str) -> Option<HeaderValue> {
+    let text = format!("{name}={value}{end}; Path=/; Secure; HttpOnly; SameSite=Strict");
+    let mut header = HeaderValue::from_str(&text).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 #[cfg(test)]
@@ -113,8 +116,8 @@ mod tests {
 
     #[test]
     fn what_a_browser_is_told() {
-        let told = set("__Host-x", "v", Duration::from_secs(60)).unwrap();
-        let text = "__Host-x=v; Max-Age=60; Path=/; Secure; HttpOnly; SameSite=Strict";
+        let told = clear("__Host-x").unwrap();
+        let text = "__Host-x=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Strict";
         assert_eq!(told.to_str().unwrap(), text);
         assert!(told.is_sensitive());
     }

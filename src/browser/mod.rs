@@ -26,5 +26,7 @@
 mod cookies;
 mod origins;
 
+#[cfg(feature = "manage")]
+pub(crate) use self::cookies::set;
 pub(crate) use self::cookies::{Cookie, clear, find, hide};
 pub use self::origins::{OriginError, Origins};

@@ -8,7 +8,7 @@ use http::{Method, Uri};
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The origins of the application's own pages.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origins(Vec<Box<str>>);
 
 impl Origins {

@@ -94,6 +94,7 @@ mod client;
 mod desk;
 mod error;
 mod grants;
+mod handing;
 mod http;
 mod issue;
 mod known;

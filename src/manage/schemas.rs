@@ -106,10 +106,8 @@ fn start_order() -> Object {
         ("mode", one_of(["full", "read_only", "scoped"])),
         ("ttl_seconds", seconds()),
         ("audience", bounded(1, 512)),
-        (
-            "replace",
-            ObjectBuilder::new().schema_type(Type::Boolean).build(),
-        ),
+        ("replace", flag()),
+        ("cookie", flag()),
     ];
     let mut order = closed(texts);
     let scopes = ArrayBuilder::new()
@@ -119,6 +117,10 @@ fn start_order() -> Object {
         .build();
     order.properties.insert("scopes".to_owned(), scopes.into());
     order
+}
+
+fn flag() -> Object {
+    ObjectBuilder::new().schema_type(Type::Boolean).build()
 }
 
 fn token_order() -> Object {

@@ -1,19 +1,21 @@
-//! `POST /{username}/impersonate`: begins a grant, or goes on under one, and hands out a token.
+//! `POST /{username}/impersonate`: begins a grant, or goes on under one, and hands it out.
 
 use std::sync::Arc;
 
 use axum::response::Response;
+use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::audit::{OfGrant, Recorded};
+use crate::audit::OfGrant;
 use crate::gate::Refusal;
 use crate::grant::{Beginning, Filter, Grant, Others, Page, Standing, Started};
 use crate::identity::{Affiliation, Identity, Kind, Names};
 use crate::manage::caller::Caller;
 use crate::manage::desk::{Desk, too_many};
+use crate::manage::handing::{Begun, Handing};
 use crate::manage::http::{Answered, At, Call, Fields, Problem, Query, json, object};
 use crate::manage::issue;
 use crate::manage::wanted::WantedIssuer;
@@ -28,7 +30,7 @@ struct Order {
     ask: Ask,
     /// Whether it says how far; under a grant that is alive, what is not said is as the grant has it.
     extent: Extent,
-    audience: Option<String>,
+    handing: Handing,
     others: Others,
 }
 
@@ -48,7 +50,7 @@ pub(super) struct Issued {
 pub(super) struct IssuedData {
     /// The username of the path.
     id: String,
-    /// Always `access-token`.
+    /// `access-token`, or `impersonation` where the browser got a cookie.
     #[serde(rename = "type")]
     kind: &'static str,
     attributes: IssuedAttributes,
@@ -56,9 +58,11 @@ pub(super) struct IssuedData {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct IssuedAttributes {
-    /// The access token: whoever holds it acts as the user.
-    token: String,
-    /// How long the token counts, in seconds.
+    /// The access token: whoever holds it acts as the user. None beside a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    token: Option<String>,
+    /// How long the token, or else the grant, counts, in seconds.
     expires_in: u64,
     /// The grant behind it.
     grant: String,
@@ -82,31 +86,33 @@ pub(super) async fn start(desk: Arc<Desk>, call: Call) -> Answered {
     let target = wanted(&desk, &caller.actor, &parts, &named)?;
     let fields = Fields::new(object(&parts, body).await?);
     let order = order(&desk, fields, target)?;
+    let handing = &order.handing;
+    handing.check(&desk, &caller.actor, &parts, now).await?;
     let starting = Starting {
         desk: &desk,
         parts: &parts,
         now,
     };
-    let (recorded, not_after) = starting.grant(caller.actor, &order).await?;
-    let minted = issue::token(&desk, &recorded, order.audience, not_after, now);
-    let minted = match minted {
-        Ok(minted) => minted,
-        Err(error) => return Err(issue::failed(&desk, error, &parts)),
-    };
-    let grant = recorded.permit().ask().grant().map(ToString::to_string);
+    let begun = starting.grant(caller.actor, &order).await?;
+    let handed = order.handing.hand(&desk, &begun, &parts, now)?;
+    let grant = { begun.recorded.permit().ask().grant() }.map(ToString::to_string);
     let issued = Issued {
         data: IssuedData {
             id: named,
-            kind: "access-token",
+            kind: handed.kind,
             attributes: IssuedAttributes {
-                token: minted.token.expose().to_owned(),
-                expires_in: minted.expires_in.as_secs(),
+                token: handed.token,
+                expires_in: handed.expires_in.as_secs(),
                 grant: grant.unwrap_or_default(),
-                scope: minted.scope,
+                scope: handed.scope,
             },
         },
     };
-    json(StatusCode::OK, &issued)
+    let mut response = json(StatusCode::OK, &issued)?;
+    if let Some(cookie) = handed.cookie {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    Ok(response)
 }
 
 /// Whom the path names, at the issuer that the request or the configuration names.
@@ -140,7 +146,12 @@ fn issuer_name(value: &HeaderValue) -> Option<&str> {
 }
 
 fn order(desk: &Desk, mut fields: Fields, target: TargetRef) -> Result<Order, Box<Response>> {
-    let mut ask = Ask::user(target, Strategy::Act);
+    let handing = Handing::read(desk, &mut fields)?;
+    let strategy = match handing {
+        Handing::Token { .. } => Strategy::Act,
+        Handing::Cookie => Strategy::Cookie,
+    };
+    let mut ask = Ask::user(target, strategy);
     if let Some(reason) = fields.reason(desk.layer.max_reason())? {
         ask = ask.with_reason(reason);
     }
@@ -169,8 +180,6 @@ fn order(desk: &Desk, mut fields: Fields, target: TargetRef) -> Result<Order, Bo
         }
         (mode, None) => ask.with_mode(mode.unwrap_or_default()),
     };
-    let audience = fields.text("audience")?;
-    issue::check_audience(desk, audience.as_deref())?;
     let others = match fields.flag("replace")? {
         true => Others::Replaced,
         false => Others::Stay,
@@ -179,7 +188,7 @@ fn order(desk: &Desk, mut fields: Fields, target: TargetRef) -> Result<Order, Bo
     Ok(Order {
         ask,
         extent,
-        audience,
+        handing,
         others,
     })
 }
@@ -197,13 +206,15 @@ impl Starting<'_> {
         &self,
         actor: Verified<Identity>,
         order: &Order,
-    ) -> Result<(Recorded, Timestamp), Box<Response>> {
+    ) -> Result<Begun, Box<Response>> {
         let permit = self.admit(actor.clone(), order.ask.clone()).await?;
         if let (Others::Stay, Some(other)) = (order.others, self.in_the_way(&permit).await?) {
             if other.target().key() != permit.principal().key() {
                 return Err(self.conflict(permit, &other).await);
             }
-            if order.extent == Extent::Said && !covers(&other, &permit) {
+            // What a cookie says is kept nowhere.
+            let narrower = order.extent == Extent::AsItIs || covers(&other, &permit);
+            if !narrower || order.handing == Handing::Cookie {
                 return Err(self.conflict(permit, &other).await);
             }
             return self.go_on(actor, &order.ask, &other).await;
@@ -265,7 +276,7 @@ impl Starting<'_> {
         actor: Verified<Identity>,
         ask: &Ask,
         grant: &Grant,
-    ) -> Result<(Recorded, Timestamp), Box<Response>> {
+    ) -> Result<Begun, Box<Response>> {
         let target = TargetRef::from(grant.target().key());
         let mut again = Ask::user(target, Strategy::Act)
             .with_mode(ask.mode())
@@ -276,14 +287,14 @@ impl Starting<'_> {
         let permit = self.admit(actor, again).await?;
         let recorded =
             issue::record(self.desk, OfGrant::Issues, permit, self.parts, self.now).await?;
-        Ok((recorded, grant.deadline()))
+        Ok(Begun {
+            recorded,
+            deadline: grant.deadline(),
+            secret: None,
+        })
     }
 
-    async fn begin(
-        &self,
-        permit: Permit,
-        others: Others,
-    ) -> Result<(Recorded, Timestamp), Box<Response>> {
+    async fn begin(&self, permit: Permit, others: Others) -> Result<Begun, Box<Response>> {
         let (desk, parts, now) = (self.desk, self.parts, self.now);
         let lifetime = desk.grants.lifetime();
         let asked = permit.ask().ttl().unwrap_or(lifetime);
@@ -299,7 +310,7 @@ impl Starting<'_> {
         let step = OfGrant::Starts { deadline };
         let recorded = issue::record(desk, step, permit, parts, now).await?;
         let beginning = Beginning {
-            secret,
+            secret: secret.clone(),
             deadline,
             actor_was_found,
             others,
@@ -307,7 +318,13 @@ impl Starting<'_> {
         };
         let starting = desk.grants.start(&recorded, &beginning);
         let other = match desk.stored(starting, parts).await? {
-            Started::New(grant, _) => return Ok((recorded, grant.deadline())),
+            Started::New(grant, _) => {
+                return Ok(Begun {
+                    recorded,
+                    deadline: grant.deadline(),
+                    secret: Some(secret),
+                });
+            }
             Started::Same(other) | Started::TooMany(other) => other,
         };
         // Somebody was faster, and the event says something that did not happen.

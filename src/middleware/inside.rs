@@ -8,6 +8,7 @@ use http::Response;
 use http::request::Parts;
 
 use crate::audit::Trail;
+use crate::browser::Origins;
 use crate::gate::{Gate, Refusal};
 use crate::measure::{Measurement, RuleKind};
 use crate::middleware::ImpersonationLayer;
@@ -37,6 +38,12 @@ impl ImpersonationLayer {
 
     pub(crate) fn issuers(&self) -> impl Iterator<Item = &IssuerFacts> {
         self.config.authenticator.issuers()
+    }
+
+    /// The cookie that names a grant, and whose pages may have it.
+    pub(crate) fn grant_cookie(&self) -> Option<(&str, &Origins)> {
+        let mut natures = { self.config.strategies.iter() }.map(|strategy| strategy.nature());
+        natures.find_map(|nature| nature.cookie.zip(nature.origins))
     }
 
     /// The most characters of a reason.

@@ -11,9 +11,10 @@ use crate::token::{Claims, Verified};
 /// A cookie beside the actor's own session names a grant.
 ///
 /// For applications in browsers: the session stays the actor's, untouched; the cookie
-/// `__Host-impersonation` says under which grant it acts. Its value is the grant's
-/// [`GrantSecret`]; the routes of `manage` do not hand it out yet. Only the grant's own
-/// actor can use it. A request that writes or upgrades must come from a page of these origins.
+/// `__Host-impersonation` says under which grant it acts. Its value is the grant's [`GrantSecret`]; the
+/// endpoint of `manage` hands it out to a page of these origins that starts with `"cookie": true`, and takes it
+/// back at `stop`. Only the grant's own actor can use it: without the session it is nothing. A request that
+/// writes or upgrades must come from a page of these origins.
 ///
 /// When the grant is over, the next request is refused and the browser loses the cookie: nothing that was
 /// meant for the target runs as the actor.
@@ -60,7 +61,11 @@ impl Resolve for GrantCookie {
     }
 
     fn nature(&self) -> Nature<'_> {
-        Nature::with_targets(Targets::Vouched).reads_cookie(COOKIE)
+        let nature = Nature::with_targets(Targets::Vouched).reads_cookie(COOKIE);
+        match &self.origins {
+            Ok(origins) => nature.for_pages_of(origins),
+            Err(_) => nature,
+        }
     }
 
     fn check(&self) -> Result<(), String> {

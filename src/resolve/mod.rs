@@ -54,6 +54,7 @@ use http::HeaderName;
 use http::request::Parts;
 
 use crate::answer::Answer;
+use crate::browser::Origins;
 use crate::identity::Identity;
 use crate::terms::{Ask, Strategy};
 use crate::token::{Claims, Verified};
@@ -102,6 +103,8 @@ pub struct Nature<'a> {
     /// The cookie that it reads: it is taken off the request before the handler, and off the browser when
     /// what it names is over.
     pub cookie: Option<&'a str>,
+    /// The pages that this cookie is for: the routes of `manage` hand it out to them alone.
+    pub origins: Option<&'a Origins>,
 }
 
 impl<'a> Nature<'a> {
@@ -125,6 +128,13 @@ impl<'a> Nature<'a> {
     #[must_use]
     pub fn reads_cookie(mut self, name: &'a str) -> Self {
         self.cookie = Some(name);
+        self
+    }
+
+    /// Its cookie is for these pages.
+    #[must_use]
+    pub fn for_pages_of(mut self, origins: &'a Origins) -> Self {
+        self.origins = Some(origins);
         self
     }
 

@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use http::StatusCode;
+use http::header::SET_COOKIE;
 
+use crate::browser;
 use crate::manage::caller::Caller;
 use crate::manage::desk::Desk;
 use crate::manage::http::{Answered, Call, Problem, Query, no_content};
@@ -46,7 +48,16 @@ pub(in crate::manage) async fn stop(desk: Arc<Desk>, call: Call) -> Answered {
     }
     let ending = desk.grants.end(&id, EndReason::Stopped, Some(actor));
     desk.stored(ending, parts).await?;
-    Ok(no_content())
+    let mut response = no_content();
+    if requested.ask.strategy() == Strategy::Cookie {
+        // The next request is the actor's own again.
+        let cookie = desk.layer.grant_cookie();
+        let cleared = cookie.and_then(|(name, _)| browser::clear(name));
+        response
+            .headers_mut()
+            .extend(cleared.map(|value| (SET_COOKIE, value)));
+    }
+    Ok(response)
 }
 
 fn conflict(title: &str) -> Box<Response> {
