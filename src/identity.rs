@@ -67,8 +67,15 @@ impl IdentityKey {
 /// One person or app client, as data; whether it is actor, target or principal is said elsewhere.
 ///
 /// Cheap to clone.
-#[derive(Clone, PartialEq)]
-pub struct Identity(Arc<Data>);
+#[derive(Clone)]
+pub struct Identity {
+    own: Arc<Data>,
+    /// What somebody else knows of the same person, where its own says nothing. Beside it, because the two are
+    /// put together on each request.
+    more: Option<Arc<Data>>,
+    /// The tenant of its issuer, where neither says one.
+    tenant: Option<Arc<str>>,
+}
 
 #[derive(Clone, PartialEq)]
 struct Data {
@@ -133,6 +140,23 @@ impl Login {
     }
 }
 
+impl Data {
+    /// Adds what `other` knows and this one does not, of what is not its own token's alone.
+    fn complete(&mut self, other: &Self) {
+        self.username = self.username.take().or_else(|| other.username.clone());
+        self.groups = self.groups.take().or_else(|| other.groups.clone());
+        self.tenant = self.tenant.take().or_else(|| other.tenant.clone());
+        self.rank = self.rank.or(other.rank);
+        self.enabled = self.enabled.or(other.enabled);
+    }
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.clone().whole() == other.clone().whole()
+    }
+}
+
 impl Identity {
     /// Somebody of whom nothing but the key is known.
     pub fn new(issuer: impl Into<Arc<str>>, subject: impl Into<Arc<str>>) -> Self {
@@ -142,20 +166,24 @@ impl Identity {
     /// Somebody of whom nothing but the key is known.
     #[must_use]
     pub fn from_key(key: IdentityKey) -> Self {
-        Self(Arc::new(Data {
-            key,
-            username: None,
-            groups: None,
-            scopes: None,
+        Self {
+            own: Arc::new(Data {
+                key,
+                username: None,
+                groups: None,
+                scopes: None,
+                tenant: None,
+                rank: None,
+                enabled: None,
+                login: None,
+                kind: Kind::Person,
+                affiliation: Affiliation::Tenant,
+                attributes: Arc::default(),
+                groups_claim: None,
+            }),
+            more: None,
             tenant: None,
-            rank: None,
-            enabled: None,
-            login: None,
-            kind: Kind::Person,
-            affiliation: Affiliation::Tenant,
-            attributes: Arc::default(),
-            groups_claim: None,
-        }))
+        }
     }
 
     /// Adds the name it is shown by.
@@ -229,17 +257,17 @@ impl Identity {
     }
 
     pub(crate) fn attributes(&self) -> &Map<String, Value> {
-        &self.0.attributes
+        &self.own.attributes
     }
 
     /// Whether a claim of that name would be a fact and no attribute, so that its absence says nothing.
     pub(crate) fn keeps_as_fact(&self, claim: &str) -> bool {
-        claim == "scope" || self.0.groups_claim.as_deref() == Some(claim)
+        claim == "scope" || self.own.groups_claim.as_deref() == Some(claim)
     }
 
     /// The claim of its token that holds the groups.
     pub(crate) fn groups_claim(&self) -> Option<&str> {
-        self.0.groups_claim.as_deref()
+        self.own.groups_claim.as_deref()
     }
 
     pub(crate) fn with_kind(self, kind: Kind) -> Self {
@@ -253,15 +281,19 @@ impl Identity {
     /// Adds the facts that `other` knows and this one does not; what both know, `self` decides.
     ///
     /// Scopes, login and attributes stay as they are: they are what one's own token says.
-    pub(crate) fn completed_by(self, other: &Self) -> Self {
-        self.change(|data| {
-            let other = &*other.0;
-            data.username = data.username.take().or_else(|| other.username.clone());
-            data.groups = data.groups.take().or_else(|| other.groups.clone());
-            data.tenant = data.tenant.take().or_else(|| other.tenant.clone());
-            data.rank = data.rank.or(other.rank);
-            data.enabled = data.enabled.or(other.enabled);
-        })
+    pub(crate) fn completed_by(mut self, other: &Self) -> Self {
+        if self.more.is_none() && other.more.is_none() {
+            self.more = Some(Arc::clone(&other.own));
+            self.tenant = self.tenant.or_else(|| other.tenant.clone());
+            return self;
+        }
+        self.change(|data| data.complete(&other.clone().whole()))
+    }
+
+    /// In this tenant, unless another one is known.
+    pub(crate) fn or_in_tenant(mut self, tenant: Arc<str>) -> Self {
+        self.tenant.get_or_insert(tenant);
+        self
     }
 
     /// Without what was known of the account: that is asked anew each time.
@@ -271,8 +303,9 @@ impl Identity {
 
     /// As [`completed_by`](Self::completed_by), with what its own token said when a grant started.
     pub(crate) fn resumed_from(self, start: &Self) -> Self {
-        self.completed_by(start).change(|data| {
-            let start = &*start.0;
+        let start = start.clone().whole();
+        self.change(|data| {
+            data.complete(&start);
             data.scopes = data.scopes.take().or_else(|| start.scopes.clone());
             data.login = data.login.take().or_else(|| start.login.clone());
             if data.attributes.is_empty() {
@@ -295,81 +328,110 @@ impl Identity {
         })
     }
 
-    fn change(mut self, f: impl FnOnce(&mut Data)) -> Self {
-        f(Arc::make_mut(&mut self.0));
-        self
+    fn change(self, f: impl FnOnce(&mut Data)) -> Self {
+        let mut own = self.whole();
+        f(Arc::make_mut(&mut own));
+        Self {
+            own,
+            more: None,
+            tenant: None,
+        }
+    }
+
+    /// All that is known, in one place.
+    fn whole(self) -> Arc<Data> {
+        let Self {
+            mut own,
+            more,
+            tenant,
+        } = self;
+        if more.is_none() && tenant.is_none() {
+            return own;
+        }
+        let data = Arc::make_mut(&mut own);
+        if let Some(more) = more {
+            data.complete(&more);
+        }
+        data.tenant = data.tenant.take().or(tenant);
+        own
+    }
+
+    /// What is known first by itself, or else by whoever knows more.
+    fn known<'a, T>(&'a self, fact: impl Fn(&'a Data) -> Option<T>) -> Option<T> {
+        fact(&self.own).or_else(|| fact(self.more.as_deref()?))
     }
 
     /// Issuer and subject.
     #[must_use]
     pub fn key(&self) -> &IdentityKey {
-        &self.0.key
+        &self.own.key
     }
 
     /// The issuer; short for `key().issuer()`.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        self.0.key.issuer()
+        self.own.key.issuer()
     }
 
     /// The `sub`; short for `key().subject()`.
     #[must_use]
     pub fn subject(&self) -> &str {
-        self.0.key.subject()
+        self.own.key.subject()
     }
 
     /// The name to show; never a key.
     #[must_use]
     pub fn username(&self) -> Option<&str> {
-        self.0.username.as_deref()
+        self.known(|data| data.username.as_deref())
     }
 
     /// The groups at its own issuer; `None` when they are unknown.
     #[must_use]
     pub fn groups(&self) -> Option<&Names> {
-        self.0.groups.as_ref()
+        self.known(|data| data.groups.as_ref())
     }
 
     /// The scopes of its own credential; `None` when they are unknown.
     #[must_use]
     pub fn scopes(&self) -> Option<&Names> {
-        self.0.scopes.as_ref()
+        self.own.scopes.as_ref()
     }
 
     /// The tenant; `None` when it is unknown.
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {
-        self.0.tenant.as_deref()
+        self.known(|data| data.tenant.as_deref())
+            .or(self.tenant.as_deref())
     }
 
     /// The rank that a directory gave; `None` when it is unknown.
     #[must_use]
     pub fn rank(&self) -> Option<i64> {
-        self.0.rank
+        self.known(|data| data.rank)
     }
 
     /// Whether the account may be used; `None` when it is unknown.
     #[must_use]
     pub fn enabled(&self) -> Option<bool> {
-        self.0.enabled
+        self.known(|data| data.enabled)
     }
 
     /// How it signed in; `None` when its own token is not at hand.
     #[must_use]
     pub fn login(&self) -> Option<&Login> {
-        self.0.login.as_ref()
+        self.own.login.as_ref()
     }
 
     /// Person or app client.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        self.0.kind
+        self.own.kind
     }
 
     /// Staff or bound to a tenant.
     #[must_use]
     pub fn affiliation(&self) -> Affiliation {
-        self.0.affiliation
+        self.own.affiliation
     }
 
     /// One attribute: a claim of its own token, or what the directory knows.
@@ -378,7 +440,7 @@ impl Identity {
     /// have been narrowed.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&Value> {
-        self.0.attributes.get(name)
+        self.own.attributes.get(name)
     }
 
     /// One attribute, where it is text.
@@ -393,11 +455,11 @@ impl fmt::Debug for Identity {
         f.debug_struct("Identity")
             .field("iss", &self.issuer())
             .field("sub", &self.subject())
-            .field("groups", &self.0.groups)
-            .field("tenant", &self.0.tenant)
-            .field("rank", &self.0.rank)
-            .field("enabled", &self.0.enabled)
-            .field("kind", &self.0.kind)
+            .field("groups", &self.groups())
+            .field("tenant", &self.tenant())
+            .field("rank", &self.rank())
+            .field("enabled", &self.enabled())
+            .field("kind", &self.kind())
             .finish_non_exhaustive()
     }
 }

@@ -278,8 +278,8 @@ impl Gate {
     fn decide(&self, eligible: Eligible, target: Identity, now: Timestamp) -> Admission {
         let tenant = self.tenants.get(target.issuer()).cloned().flatten();
         let target = match tenant {
-            Some(tenant) if target.tenant().is_none() => target.with_tenant(tenant),
-            _ => target,
+            Some(tenant) => target.or_in_tenant(tenant),
+            None => target,
         };
         Ok(eligible.decide(&*self.policy, target, now)?)
     }
