@@ -35,13 +35,13 @@ async fn incident_a8_p10_p22_p24_p35_the_next_request_is_refused_and_says_why() 
         cause.happens(&acting).await;
         let (ran, denied) = (acting.shop.ran(), acting.denials().len());
         let seen = acting.shop.get(&acting.minted).await;
-        let late = CONDITIONS.contains(&cause);
-        seen.assert_refused(if late { 403 } else { 401 });
-        let error = if late {
-            "insufficient_scope"
-        } else {
-            "invalid_token"
+        // Who is gone has no token that counts.
+        let decided = CONDITIONS.contains(&cause) && cause != Cause::ActorGone;
+        let (status, error) = match decided {
+            true => (403, "insufficient_scope"),
+            false => (401, "invalid_token"),
         };
+        seen.assert_refused(status);
         assert_eq!(seen.body["error"], error, "{cause:?}: {seen:?}");
         assert!(!seen.body.to_string().contains(reason), "{seen:?}");
         let denials = acting.denials();
