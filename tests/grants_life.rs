@@ -15,20 +15,36 @@ mod desk_api;
 mod over_http;
 #[path = "support/shop.rs"]
 mod shop;
+#[path = "support/sinks.rs"]
+mod sinks;
 mod support;
 
+use std::collections::HashSet;
+use std::io::BufReader;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use causes::{CAUSES, CONDITIONS, Cause, end, person};
-use serde_json::json;
-use shop::{Acting, assert_both, closed, until};
-use support::{AUDIENCE, Desk};
-use tower_impersonate::audit::EventName;
-use tower_impersonate::directory;
+use desk_api::Api;
+use serde_json::{Value, json};
+use shop::{Acting, Shop, assert_both, assert_ended, closed, ends, until};
+use sinks::{Folder, Mood, Moody};
+use support::{AUDIENCE, Desk, ISSUER};
+use tower_impersonate::answer::Answer;
+use tower_impersonate::audit::{self, AuditError, AuditSink, Completion, Event, EventName, chain};
+use tower_impersonate::directory::{self, MemoryDirectory};
+use tower_impersonate::grant::{
+    self, End, Ended, Filter, Grant, GrantLimits, GrantStore, Grants, MemoryStore, Page,
+    StartLimit, Started, StoreError,
+};
+use tower_impersonate::identity::IdentityKey;
+use tower_impersonate::terms::{EndReason, GrantId};
+use tower_impersonate::testing::RecordingSink;
+use tower_impersonate::time::Timestamp;
 
 #[tokio::test]
-async fn incident_a8_p10_p22_p24_p35_the_next_request_is_refused_and_says_why() {
+async fn incident_a8_p10_p22_p24_p26_p35_the_next_request_is_refused_and_says_why() {
     for (cause, reason) in CAUSES {
         let acting = cause.world().await;
         acting.assert_acts().await;
@@ -163,4 +179,312 @@ async fn incident_a17_two_admins_on_two_targets_leave_each_other_alone() {
     let seen = acting.shop.get(&other).await;
     seen.assert_ran_as("bob", Some("dora"));
     assert!(shop::ends(api, &other_id).is_empty());
+}
+
+#[tokio::test]
+async fn p23_the_first_end_stays_and_is_told_once() {
+    let acting = Acting::usual().await;
+    let api = &acting.api;
+    assert_eq!(end(api, &acting.id, &api.security()).await, 204);
+    for token in [&api.security(), &api.carol(), &api.desk.alice()] {
+        assert_eq!(end(api, &acting.id, token).await, 204);
+    }
+    let stopped = api.post("/grants/stop", &acting.minted, Value::Null).await;
+    assert_eq!(stopped.status, 401);
+    let alice = IdentityKey::new(ISSUER, "alice");
+    let ending = api.grants.end_grants(&alice, EndReason::TargetGone);
+    assert_eq!(ending.await.unwrap(), 0);
+    api.advance(7200);
+    api.grants.sweep().await.unwrap();
+    let told = acting.assert_ended("revoked").await;
+    assert_eq!(told["event.name"], "impersonation.revoked");
+    assert_eq!(told["impersonation.end.by.sub"], "erin");
+    assert_both(&told);
+}
+
+#[tokio::test]
+async fn p11_every_start_has_names_of_its_own() {
+    let api = Api::start().await;
+    let (mut ids, mut tokens) = (HashSet::new(), HashSet::new());
+    for _ in 0..5 {
+        let (minted, id) = api.begin(&api.carol(), json!({})).await;
+        let (again, same) = api.begin(&api.carol(), json!({})).await;
+        assert_eq!(id, same);
+        assert!(tokens.insert(minted) && tokens.insert(again) && ids.insert(id.clone()));
+        assert_eq!(end(&api, &id, &api.carol()).await, 204);
+    }
+    let names: HashSet<_> = tokens
+        .iter()
+        .map(|token| claims(token)["jti"].to_string())
+        .collect();
+    assert_eq!((ids.len(), names.len()), (5, 10));
+}
+
+fn claims(token: &str) -> Value {
+    use base64::Engine;
+    let payload = token.split('.').nth(1).unwrap();
+    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    serde_json::from_slice(&engine.decode(payload).unwrap()).unwrap()
+}
+
+/// A fake for a fault: the right is lost between the decision and the store.
+struct Demoting(RecordingSink, MemoryDirectory);
+
+impl AuditSink for Demoting {
+    fn record(&self, event: &Event<'_>) -> Answer<Result<(), AuditError>> {
+        if event.name == EventName::Started {
+            self.1.insert(person("carol", &["sales"]));
+        }
+        self.0.record(event)
+    }
+
+    fn complete(&self, done: Completion) {
+        self.0.complete(done);
+    }
+}
+
+#[tokio::test]
+async fn h12_a_right_that_is_lost_during_the_start_is_of_no_use() {
+    let desk = Desk::new();
+    let demoting = Demoting(desk.sink.clone(), desk.users.clone());
+    let grants = Grants::new(grant::memory());
+    let api = Api::at(
+        desk,
+        grants,
+        |builder| builder.audit(demoting),
+        |manage| manage,
+    )
+    .await;
+    let acting = Acting::begun(api, json!({})).await;
+    acting.shop.get(&acting.minted).await.assert_refused(403);
+    assert_both(&acting.denials()[0]);
+    assert!(acting.shop.ran().is_empty());
+    acting.assert_ended("actor_demoted").await;
+}
+
+/// A memory store that counts what is kept in it.
+struct Counting(MemoryStore, Arc<[AtomicUsize; 3]>);
+
+impl Counting {
+    fn count(&self, what: usize) -> &MemoryStore {
+        self.1[what].fetch_add(1, Ordering::SeqCst);
+        &self.0
+    }
+}
+
+type Kept<T> = Answer<Result<T, StoreError>>;
+
+impl GrantStore for Counting {
+    fn start(&self, grant: Grant, limit: StartLimit) -> Kept<Started> {
+        self.count(0).start(grant, limit)
+    }
+    fn find(&self, id: &GrantId) -> Kept<Option<Grant>> {
+        self.0.find(id)
+    }
+    fn used(&self, id: &GrantId, at: Timestamp) -> Kept<()> {
+        self.count(2).used(id, at)
+    }
+    fn extend(&self, id: &GrantId, deadline: Timestamp, now: Timestamp) -> Kept<Option<Grant>> {
+        self.count(2).extend(id, deadline, now)
+    }
+    fn end(&self, id: &GrantId, end: End) -> Kept<Option<Ended>> {
+        self.count(1).end(id, end)
+    }
+    fn list(&self, filter: &Filter, page: &Page) -> Kept<Vec<Grant>> {
+        self.0.list(filter, page)
+    }
+    fn lapsed(&self, now: Timestamp) -> Kept<Vec<Grant>> {
+        self.0.lapsed(now)
+    }
+    fn forget(&self, ended_before: Timestamp) -> Kept<u64> {
+        self.0.forget(ended_before)
+    }
+}
+
+#[tokio::test]
+async fn s23_s27_s28_a_start_and_an_end_are_kept_once_each_and_nothing_else_is() {
+    let counts = Arc::<[AtomicUsize; 3]>::default();
+    let grants = Grants::new(Counting(grant::memory(), Arc::clone(&counts)));
+    let kept = || counts.each_ref().map(|count| count.load(Ordering::SeqCst));
+    let api = Api::at(Desk::new(), grants, |builder| builder, |manage| manage).await;
+    let shop = Shop::behind(api.layer.clone()).await;
+    shop.get(&api.carol()).await.assert_ran_as("carol", None);
+    assert!(
+        api.desk.sink.events().is_empty(),
+        "a plain request is no business of ours"
+    );
+    let refused = api
+        .post(
+            "/Root/impersonate",
+            &api.carol(),
+            json!({ "audience": AUDIENCE }),
+        )
+        .await;
+    assert_eq!((refused.status.as_u16(), kept()), (403, [0, 0, 0]));
+    let (minted, id) = api.begin(&api.carol(), json!({})).await;
+    assert_eq!(kept(), [1, 0, 0]);
+    for _ in 0..3 {
+        shop.get(&minted)
+            .await
+            .assert_ran_as("alice", Some("carol"));
+    }
+    assert_eq!(
+        kept(),
+        [1, 0, 0],
+        "a request keeps nothing where there is no idle limit"
+    );
+    assert_eq!(
+        api.post("/grants/stop", &minted, Value::Null).await.status,
+        204
+    );
+    assert_eq!(kept(), [1, 1, 0]);
+    shop.get(&minted).await.assert_refused(401);
+    assert_eq!(kept(), [1, 1, 0]);
+    assert_ended(&api, &id, "stopped").await;
+}
+
+#[tokio::test]
+async fn p31_an_extension_does_not_outrun_an_end_and_the_chain_verifies() {
+    let folder = Folder::new();
+    let limits = GrantLimits::default().longest(Duration::from_secs(7200));
+    let chained = audit::chained(folder.file());
+    let api = Api::with(|builder| builder.audit(chained), |manage| manage, limits).await;
+    let shop = Shop::behind(api.layer.clone()).await;
+    let (mut moved, rounds) = (0, 10);
+    for _ in 0..rounds {
+        let (minted, id) = api.begin(&api.carol(), json!({})).await;
+        let before = shop::grant(&api, &id).await.deadline();
+        let path = format!("/grants/{id}/extend");
+        let (carol, erin) = (api.carol(), api.security());
+        let longer = json!({ "ttl_seconds": 1_000_000 });
+        let (extended, ended) =
+            tokio::join!(api.post(&path, &carol, longer), end(&api, &id, &erin));
+        assert_eq!(ended, 204);
+        assert!(
+            [200, 409].contains(&extended.status.as_u16()),
+            "{extended:?}"
+        );
+        let kept = shop::grant(&api, &id).await;
+        let latest = before.saturating_add(Duration::from_secs(3600));
+        assert!([before, latest].contains(&kept.deadline()));
+        moved += u32::from(kept.deadline() == latest);
+        shop.get(&minted).await.assert_refused(401);
+        let again = api.post(&path, &carol, Value::Null).await;
+        assert_eq!(again.status, 409, "{again:?}");
+        let end = kept.state().end.as_ref().unwrap();
+        assert_eq!(end.reason, EndReason::Revoked);
+    }
+    println!("{moved} of {rounds} were extended before they ended");
+    drop((shop, api));
+    let intact = || {
+        let file = std::fs::File::open(folder.file()).unwrap();
+        chain::verify([BufReader::new(file)]).unwrap().is_intact()
+    };
+    // Until the thread of the sink is through.
+    until("the chain verifies", intact).await;
+    let told = sinks::lines(&folder.file());
+    let named = |name: &str| {
+        told.iter()
+            .filter(|event| event["event.name"] == name)
+            .count()
+    };
+    assert_eq!(
+        (
+            named("impersonation.started"),
+            named("impersonation.revoked")
+        ),
+        (rounds, rounds)
+    );
+    assert!(named("impersonation.extended") >= moved as usize);
+}
+
+#[tokio::test]
+async fn incident_a11_what_cannot_be_recorded_does_not_start_and_ends_all_the_same() {
+    let moods = [
+        Mood::Fails,
+        Mood::FailsLater,
+        Mood::Hangs,
+        Mood::Panics,
+        Mood::PanicsLater,
+    ];
+    for mood in moods {
+        let sink = Moody::new(mood);
+        let audit = sink.clone();
+        let builder = |builder: tower_impersonate::middleware::Builder| {
+            builder.audit(audit).deadline(Duration::from_millis(200))
+        };
+        let api = Api::with(
+            builder,
+            |manage| manage.starts_per_minute(1000),
+            GrantLimits::default(),
+        )
+        .await;
+        let order = json!({ "audience": AUDIENCE });
+        let seen = api.post("/Alice/impersonate", &api.carol(), order).await;
+        assert_eq!(
+            (seen.status.as_u16(), seen.body.get("data")),
+            (503, None),
+            "{mood:?}"
+        );
+        let all = api
+            .grants
+            .list(&Filter::default(), &Page::first())
+            .await
+            .unwrap();
+        assert!(all.is_empty(), "{mood:?}");
+        for how in ["stop", "revoke", "application"] {
+            sink.turns(Mood::Well);
+            let (minted, id) = api.begin(&api.carol(), json!({})).await;
+            let shop = Shop::behind(api.layer.clone()).await;
+            let going = shop.open("/ticks", &minted).await;
+            sink.turns(mood);
+            let since = Instant::now();
+            match how {
+                "stop" => {
+                    let stopped = api.post("/grants/stop", &minted, Value::Null).await;
+                    assert_eq!(stopped.status, 204, "{mood:?}");
+                }
+                "revoke" => assert_eq!(end(&api, &id, &api.security()).await, 204, "{mood:?}"),
+                _ => {
+                    let alice = IdentityKey::new(ISSUER, "alice");
+                    let ending = api.grants.end_grants(&alice, EndReason::TargetGone);
+                    assert_eq!(ending.await.unwrap(), 1, "{mood:?}");
+                }
+            }
+            going.cut(since).await;
+            let kept = shop::grant(&api, &id).await.state().end.clone();
+            assert!(kept.is_some(), "{mood:?} {how}");
+            sink.turns(Mood::Well);
+            shop.get(&minted).await.assert_refused(401);
+        }
+    }
+}
+
+#[tokio::test]
+async fn p34_two_admins_may_act_as_one_user_each_by_a_grant_of_its_own() {
+    let acting = Acting::usual().await;
+    let api = &acting.api;
+    let dora = api.desk.token("dora", &["support"]).sign();
+    let order = json!({ "audience": AUDIENCE });
+    let seen = api.post("/Alice/impersonate", &dora, order).await;
+    let (other, other_id) = desk_api::issued(&seen);
+    assert_ne!(other_id, acting.id);
+    acting
+        .shop
+        .get(&other)
+        .await
+        .assert_ran_as("alice", Some("dora"));
+    assert_eq!(
+        api.post("/grants/stop", &acting.minted, Value::Null)
+            .await
+            .status,
+        204
+    );
+    acting.assert_over().await;
+    acting
+        .shop
+        .get(&other)
+        .await
+        .assert_ran_as("alice", Some("dora"));
+    assert!(ends(api, &other_id).is_empty());
 }

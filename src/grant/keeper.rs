@@ -1,11 +1,12 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use crate::answer::Answer;
-use crate::audit::{EndInfo, Recorded, Trail};
+use crate::audit::{AuditError, EndInfo, Recorded, Trail};
 use crate::grant::hub::{Hub, Listener};
 use crate::grant::pending::Pending;
 use crate::grant::{
@@ -415,19 +416,24 @@ impl Grants {
         let told = EndInfo::new(end.reason, end.by.as_ref());
         let ask = grant.ask().clone().under(*grant.id());
         let people = [grant.actor(), grant.target()];
-        let mut written = bound.trail.ended(&ask, people, told, bound.clock.now());
-        match written.take_now() {
-            Some(Ok(())) => {}
-            Some(Err(error)) => unrecorded(&error),
-            None => {
+        let tell = || {
+            let written = bound.trail.ended(&ask, people, told, bound.clock.now());
+            written.try_now()
+        };
+        // A sink that panics keeps no other grant alive, and nobody from sweeping.
+        match catch_unwind(AssertUnwindSafe(tell)) {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => unrecorded(&error),
+            Ok(Err(later)) => {
                 if let Ok(runtime) = Handle::try_current() {
                     runtime.spawn(async move {
-                        if let Err(error) = written.await {
+                        if let Err(error) = later.await {
                             unrecorded(&error);
                         }
                     });
                 }
             }
+            Err(_) => unrecorded(&AuditError::new("the sink panicked")),
         }
     }
 }
