@@ -22,26 +22,19 @@ mod support;
 use std::collections::HashSet;
 use std::io::BufReader;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use causes::{CAUSES, CONDITIONS, Cause, end, person};
 use desk_api::Api;
 use serde_json::{Value, json};
-use shop::{Acting, Shop, assert_both, assert_ended, closed, ends, until};
-use sinks::{Folder, Mood, Moody};
+use shop::{Acting, Shop, assert_both, closed, ends, until};
+use sinks::Folder;
 use support::{AUDIENCE, Desk, ISSUER};
-use tower_impersonate::answer::Answer;
-use tower_impersonate::audit::{self, AuditError, AuditSink, Completion, Event, EventName, chain};
-use tower_impersonate::directory::{self, MemoryDirectory};
-use tower_impersonate::grant::{
-    self, End, Ended, Filter, Grant, GrantLimits, GrantStore, Grants, MemoryStore, Page,
-    StartLimit, Started, StoreError,
-};
+use tower_impersonate::audit::{self, EventName, chain};
+use tower_impersonate::directory;
+use tower_impersonate::grant::GrantLimits;
 use tower_impersonate::identity::IdentityKey;
-use tower_impersonate::terms::{EndReason, GrantId};
-use tower_impersonate::testing::RecordingSink;
-use tower_impersonate::time::Timestamp;
+use tower_impersonate::terms::EndReason;
 
 #[tokio::test]
 async fn incident_a8_p10_p22_p24_p26_p35_the_next_request_is_refused_and_says_why() {
@@ -227,122 +220,6 @@ fn claims(token: &str) -> Value {
     serde_json::from_slice(&engine.decode(payload).unwrap()).unwrap()
 }
 
-/// A fake for a fault: the right is lost between the decision and the store.
-struct Demoting(RecordingSink, MemoryDirectory);
-
-impl AuditSink for Demoting {
-    fn record(&self, event: &Event<'_>) -> Answer<Result<(), AuditError>> {
-        if event.name == EventName::Started {
-            self.1.insert(person("carol", &["sales"]));
-        }
-        self.0.record(event)
-    }
-
-    fn complete(&self, done: Completion) {
-        self.0.complete(done);
-    }
-}
-
-#[tokio::test]
-async fn h12_a_right_that_is_lost_during_the_start_is_of_no_use() {
-    let desk = Desk::new();
-    let demoting = Demoting(desk.sink.clone(), desk.users.clone());
-    let grants = Grants::new(grant::memory());
-    let api = Api::at(
-        desk,
-        grants,
-        |builder| builder.audit(demoting),
-        |manage| manage,
-    )
-    .await;
-    let acting = Acting::begun(api, json!({})).await;
-    acting.shop.get(&acting.minted).await.assert_refused(403);
-    assert_both(&acting.denials()[0]);
-    assert!(acting.shop.ran().is_empty());
-    acting.assert_ended("actor_demoted").await;
-}
-
-/// A memory store that counts what is kept in it.
-struct Counting(MemoryStore, Arc<[AtomicUsize; 3]>);
-
-impl Counting {
-    fn count(&self, what: usize) -> &MemoryStore {
-        self.1[what].fetch_add(1, Ordering::SeqCst);
-        &self.0
-    }
-}
-
-type Kept<T> = Answer<Result<T, StoreError>>;
-
-impl GrantStore for Counting {
-    fn start(&self, grant: Grant, limit: StartLimit) -> Kept<Started> {
-        self.count(0).start(grant, limit)
-    }
-    fn find(&self, id: &GrantId) -> Kept<Option<Grant>> {
-        self.0.find(id)
-    }
-    fn used(&self, id: &GrantId, at: Timestamp) -> Kept<()> {
-        self.count(2).used(id, at)
-    }
-    fn extend(&self, id: &GrantId, deadline: Timestamp, now: Timestamp) -> Kept<Option<Grant>> {
-        self.count(2).extend(id, deadline, now)
-    }
-    fn end(&self, id: &GrantId, end: End) -> Kept<Option<Ended>> {
-        self.count(1).end(id, end)
-    }
-    fn list(&self, filter: &Filter, page: &Page) -> Kept<Vec<Grant>> {
-        self.0.list(filter, page)
-    }
-    fn lapsed(&self, now: Timestamp) -> Kept<Vec<Grant>> {
-        self.0.lapsed(now)
-    }
-    fn forget(&self, ended_before: Timestamp) -> Kept<u64> {
-        self.0.forget(ended_before)
-    }
-}
-
-#[tokio::test]
-async fn s23_s27_s28_a_start_and_an_end_are_kept_once_each_and_nothing_else_is() {
-    let counts = Arc::<[AtomicUsize; 3]>::default();
-    let grants = Grants::new(Counting(grant::memory(), Arc::clone(&counts)));
-    let kept = || counts.each_ref().map(|count| count.load(Ordering::SeqCst));
-    let api = Api::at(Desk::new(), grants, |builder| builder, |manage| manage).await;
-    let shop = Shop::behind(api.layer.clone()).await;
-    shop.get(&api.carol()).await.assert_ran_as("carol", None);
-    assert!(
-        api.desk.sink.events().is_empty(),
-        "a plain request is no business of ours"
-    );
-    let refused = api
-        .post(
-            "/Root/impersonate",
-            &api.carol(),
-            json!({ "audience": AUDIENCE }),
-        )
-        .await;
-    assert_eq!((refused.status.as_u16(), kept()), (403, [0, 0, 0]));
-    let (minted, id) = api.begin(&api.carol(), json!({})).await;
-    assert_eq!(kept(), [1, 0, 0]);
-    for _ in 0..3 {
-        shop.get(&minted)
-            .await
-            .assert_ran_as("alice", Some("carol"));
-    }
-    assert_eq!(
-        kept(),
-        [1, 0, 0],
-        "a request keeps nothing where there is no idle limit"
-    );
-    assert_eq!(
-        api.post("/grants/stop", &minted, Value::Null).await.status,
-        204
-    );
-    assert_eq!(kept(), [1, 1, 0]);
-    shop.get(&minted).await.assert_refused(401);
-    assert_eq!(kept(), [1, 1, 0]);
-    assert_ended(&api, &id, "stopped").await;
-}
-
 #[tokio::test]
 async fn p31_an_extension_does_not_outrun_an_end_and_the_chain_verifies() {
     let folder = Folder::new();
@@ -396,68 +273,6 @@ async fn p31_an_extension_does_not_outrun_an_end_and_the_chain_verifies() {
         (rounds, rounds)
     );
     assert!(named("impersonation.extended") >= moved as usize);
-}
-
-#[tokio::test]
-async fn incident_a11_what_cannot_be_recorded_does_not_start_and_ends_all_the_same() {
-    let moods = [
-        Mood::Fails,
-        Mood::FailsLater,
-        Mood::Hangs,
-        Mood::Panics,
-        Mood::PanicsLater,
-    ];
-    for mood in moods {
-        let sink = Moody::new(mood);
-        let audit = sink.clone();
-        let builder = |builder: tower_impersonate::middleware::Builder| {
-            builder.audit(audit).deadline(Duration::from_millis(200))
-        };
-        let api = Api::with(
-            builder,
-            |manage| manage.starts_per_minute(1000),
-            GrantLimits::default(),
-        )
-        .await;
-        let order = json!({ "audience": AUDIENCE });
-        let seen = api.post("/Alice/impersonate", &api.carol(), order).await;
-        assert_eq!(
-            (seen.status.as_u16(), seen.body.get("data")),
-            (503, None),
-            "{mood:?}"
-        );
-        let all = api
-            .grants
-            .list(&Filter::default(), &Page::first())
-            .await
-            .unwrap();
-        assert!(all.is_empty(), "{mood:?}");
-        for how in ["stop", "revoke", "application"] {
-            sink.turns(Mood::Well);
-            let (minted, id) = api.begin(&api.carol(), json!({})).await;
-            let shop = Shop::behind(api.layer.clone()).await;
-            let going = shop.open("/ticks", &minted).await;
-            sink.turns(mood);
-            let since = Instant::now();
-            match how {
-                "stop" => {
-                    let stopped = api.post("/grants/stop", &minted, Value::Null).await;
-                    assert_eq!(stopped.status, 204, "{mood:?}");
-                }
-                "revoke" => assert_eq!(end(&api, &id, &api.security()).await, 204, "{mood:?}"),
-                _ => {
-                    let alice = IdentityKey::new(ISSUER, "alice");
-                    let ending = api.grants.end_grants(&alice, EndReason::TargetGone);
-                    assert_eq!(ending.await.unwrap(), 1, "{mood:?}");
-                }
-            }
-            going.cut(since).await;
-            let kept = shop::grant(&api, &id).await.state().end.clone();
-            assert!(kept.is_some(), "{mood:?} {how}");
-            sink.turns(Mood::Well);
-            shop.get(&minted).await.assert_refused(401);
-        }
-    }
 }
 
 #[tokio::test]
