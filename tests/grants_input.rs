@@ -25,10 +25,10 @@ use desk_api::{Api, MINTER};
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use serde_json::{Value, json};
-use shop::{Acting, Shop, assert_both};
+use shop::{Acting, Shop, assert_both, grants};
 use support::{AUDIENCE, Desk};
 use tower_impersonate::audit::EventName;
-use tower_impersonate::grant::{self, Filter, GrantLimits, Grants, Page};
+use tower_impersonate::grant::{self, GrantLimits, Grants};
 use tower_impersonate::manage::Manage;
 use tower_impersonate::mint::{Minter, SigningKey};
 use tower_impersonate::policy;
@@ -38,11 +38,6 @@ use tracing_subscriber::layer::SubscriberExt;
 
 fn order() -> Value {
     json!({ "audience": AUDIENCE })
-}
-
-async fn grants(api: &Api) -> usize {
-    let all = api.grants.list(&Filter::default(), &Page::first()).await;
-    all.unwrap().len()
 }
 
 #[tokio::test]

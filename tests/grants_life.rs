@@ -1,7 +1,7 @@
 //! What ends a grant: the next request, and what goes on in open streams and sockets.
 //!
-//! Rows that stand elsewhere: H19 to H24, L10, P4, P15, P17, P20 and P21 in `guards.rs`, A18 in `guard_routes.rs`, P33 in
-//! `audit_chain.rs`, P14 (words that nobody knows) beside the format of the stored grant.
+//! Rows that stand elsewhere: H19, H20, H22 to H24, L10, P4, P15, P17 and P19 to P21 in `guards.rs`, A18 in `guard_routes.rs`, A1
+//! in `manage_routes.rs`, P33 in `audit_chain.rs`, P14 (words that nobody knows) beside the format of the stored grant.
 //!
 //! Rows that are left out: S20, H11 and P32 (nobody is redirected), S25 (no marker role is made up), S26 (no failure URL),
 //! P2 (no remember tokens), P29 (approvals are not built), L8 (a bearer token is not sent by a browser by itself; cookies

@@ -24,7 +24,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::{Interval, interval, timeout};
-use tower_impersonate::grant::{Grant, GrantLimits};
+use tower_impersonate::grant::{Filter, Grant, GrantLimits, Page};
 use tower_impersonate::middleware::Builder;
 use tower_impersonate::{ImpersonationLayer, Principal};
 
@@ -358,4 +358,17 @@ pub async fn until(what: &str, is_so: impl Fn() -> bool) {
         }
     };
     timeout(PATIENCE, waiting).await.expect(what);
+}
+
+/// Asks for an impersonation of the one of that name.
+pub async fn start(api: &Api, name: &str, token: &str, mut order: Value) -> Seen {
+    order["audience"] = crate::support::AUDIENCE.into();
+    let path = format!("/{name}/impersonate");
+    api.post(&path, token, order).await
+}
+
+/// How many grants there are, alive or ended.
+pub async fn grants(api: &Api) -> usize {
+    let all = api.grants.list(&Filter::default(), &Page::first()).await;
+    all.unwrap().len()
 }
