@@ -55,7 +55,7 @@ async fn without_a_credential_every_route_is_401() {
 }
 
 #[tokio::test]
-async fn without_a_right_every_route_is_403_and_recorded() {
+async fn incident_a1_without_a_right_every_route_is_403_and_recorded() {
     let api = Api::start().await;
     let (minted, id) = api.begin(&api.carol(), json!({})).await;
     let mallory = api.desk.token("mallory", &["customers"]).sign();

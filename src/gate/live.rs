@@ -22,13 +22,19 @@ struct Going {
 }
 
 impl Live {
-    /// What goes on by that permit; `None` where there is no grant that could end.
-    pub(crate) fn of(gate: &Arc<Gate>, clock: &Arc<dyn Clock>, permit: &Permit) -> Option<Self> {
+    /// What goes on by that permit; `None` where there is no grant that could end. The actor is the one who
+    /// came, before the directory added anything: what it said then must not stand in for what it says later.
+    pub(crate) fn of(
+        gate: &Arc<Gate>,
+        clock: &Arc<dyn Clock>,
+        came: Verified<Identity>,
+        permit: &Permit,
+    ) -> Option<Self> {
         let ask = permit.ask();
         Some(Self(Arc::new(Going {
             gate: Arc::clone(gate),
             clock: Arc::clone(clock),
-            actor: permit.actor().clone(),
+            actor: came,
             ask: ask.clone(),
             grant: *ask.grant()?,
         })))
@@ -57,13 +63,15 @@ impl Live {
                 }
                 None => tokio::time::sleep(BETWEEN_LOOKS).await,
             }
-            match self.judge(clock.now()).await {
-                Ok(()) => silent_since = None,
-                Err(Refusal::Denied(_)) => return,
-                Err(Refusal::Unavailable(_) | Refusal::GrantsUnavailable(_)) => {
-                    let now = clock.monotonic();
-                    let since = *silent_since.get_or_insert(now);
-                    if now.saturating_sub(since) >= MAX_SILENCE {
+            let asked_at = clock.monotonic();
+            // Whoever does not answer meanwhile must not keep an end from being heard.
+            let judged = tokio::time::timeout(BETWEEN_LOOKS, self.judge(clock.now())).await;
+            match judged {
+                Ok(Ok(())) => silent_since = None,
+                Ok(Err(Refusal::Denied(_))) => return,
+                Ok(Err(Refusal::Unavailable(_) | Refusal::GrantsUnavailable(_))) | Err(_) => {
+                    let since = *silent_since.get_or_insert(asked_at);
+                    if clock.monotonic().saturating_sub(since) >= MAX_SILENCE {
                         return;
                     }
                 }

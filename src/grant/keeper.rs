@@ -1,11 +1,12 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use crate::answer::Answer;
-use crate::audit::{EndInfo, Recorded, Trail};
+use crate::audit::{AuditError, EndInfo, Recorded, Trail};
 use crate::grant::hub::{Hub, Listener};
 use crate::grant::pending::Pending;
 use crate::grant::{
@@ -262,16 +263,20 @@ impl Grants {
     }
 
     async fn end_as(&self, id: &GrantId, end: End) -> Result<Option<Ended>, StoreError> {
-        let ended = self.0.store.end(id, end.clone()).await;
+        let mut unkept = Unkept {
+            grants: self,
+            id: *id,
+            end: Some(end.clone()),
+        };
+        let ended = self.0.store.end(id, end).await;
         match &ended {
-            Ok(Some(ended)) if ended.now => self.tell_end(&ended.grant),
-            Ok(_) => {}
-            Err(error) => {
-                log(error, "the end of a grant was not kept, and is tried again");
-                self.0.pending.add(*id, end);
-                self.0.hub.tell(id);
-                self.keep_sweeping();
+            Ok(kept) => {
+                unkept.end = None;
+                if let Some(ended) = kept.as_ref().filter(|ended| ended.now) {
+                    self.tell_end(&ended.grant);
+                }
             }
+            Err(error) => log(error, "the end of a grant was not kept, and is tried again"),
         }
         ended
     }
@@ -356,9 +361,11 @@ impl Grants {
     /// When the store could not do it.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         for (id, end) in self.0.pending.all() {
-            if let Ok(kept) = self.0.store.end(&id, end).await {
+            if let Ok(kept) = self.0.store.end(&id, end.clone()).await {
                 self.0.pending.remove(&id);
-                if let Some(kept) = kept.filter(|kept| kept.now) {
+                // The store may have kept it when nobody waited any more.
+                let is_it = |kept: &Ended| kept.grant.state().end.as_ref() == Some(&end);
+                if let Some(kept) = kept.filter(|kept| kept.now || is_it(kept)) {
                     self.tell_end(&kept.grant);
                 }
             }
@@ -415,19 +422,42 @@ impl Grants {
         let told = EndInfo::new(end.reason, end.by.as_ref());
         let ask = grant.ask().clone().under(*grant.id());
         let people = [grant.actor(), grant.target()];
-        let mut written = bound.trail.ended(&ask, people, told, bound.clock.now());
-        match written.take_now() {
-            Some(Ok(())) => {}
-            Some(Err(error)) => unrecorded(&error),
-            None => {
+        let tell = || {
+            let written = bound.trail.ended(&ask, people, told, bound.clock.now());
+            written.try_now()
+        };
+        // A sink that panics keeps no other grant alive, and nobody from sweeping.
+        match catch_unwind(AssertUnwindSafe(tell)) {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => unrecorded(&error),
+            Ok(Err(later)) => {
                 if let Ok(runtime) = Handle::try_current() {
                     runtime.spawn(async move {
-                        if let Err(error) = written.await {
+                        if let Err(error) = later.await {
                             unrecorded(&error);
                         }
                     });
                 }
             }
+            Err(_) => unrecorded(&AuditError::new("the sink panicked")),
+        }
+    }
+}
+
+/// An end on its way to the store. Whatever becomes of that, an error, a panic, or a caller that waits no
+/// longer: in this process it is an end, and it is tried again.
+struct Unkept<'a> {
+    grants: &'a Grants,
+    id: GrantId,
+    end: Option<End>,
+}
+
+impl Drop for Unkept<'_> {
+    fn drop(&mut self) {
+        if let Some(end) = self.end.take() {
+            self.grants.0.pending.add(self.id, end);
+            self.grants.0.hub.tell(&self.id);
+            self.grants.keep_sweeping();
         }
     }
 }

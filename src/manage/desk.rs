@@ -13,6 +13,7 @@ use crate::audit::Trail;
 use crate::gate::{Gate, Refusal};
 use crate::grant::{Grants, StoreError};
 use crate::identity::{Identity, IdentityKey};
+use crate::manage::caught::caught;
 use crate::manage::client::Clients;
 use crate::manage::http::Problem;
 use crate::manage::rate::RateLimit;
@@ -108,18 +109,21 @@ impl Desk {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let rule = self.rights.get(&right);
-        let asked = self.gate.may(actor.clone(), right, rule, now);
-        match self.layer.within(asked).await {
-            Ok(asked) => asked,
+        let asking = async {
+            let asked = self.gate.may(actor.clone(), right, rule, now);
+            self.layer.within(asked).await
+        };
+        let error = match caught(asking).await {
+            Some(Ok(asked)) => return asked,
             // Whoever may end grants by its token alone does not wait for a directory.
-            Err(_) if right == Right::GrantsRevoke => {
-                crate::policy::holds(right, rule, actor.clone(), now).map_err(Refusal::from)
+            _ if right == Right::GrantsRevoke => {
+                return crate::policy::holds(right, rule, actor.clone(), now)
+                    .map_err(Refusal::from);
             }
-            Err(rejection) => {
-                let error = StoreError::unavailable(rejection);
-                Err(Refusal::GrantsUnavailable(error))
-            }
-        }
+            Some(Err(rejection)) => StoreError::unavailable(rejection),
+            None => StoreError::unavailable("a plug-in panicked"),
+        };
+        Err(Refusal::GrantsUnavailable(error))
     }
 
     /// The actor has the right, or is told that it has not.

@@ -90,6 +90,7 @@
 
 mod builder;
 mod caller;
+mod caught;
 mod client;
 mod desk;
 mod error;

@@ -1,8 +1,6 @@
 //! From the table to axum.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Poll;
 
 use axum::Router;
 use axum::extract::Request;
@@ -12,8 +10,9 @@ use axum::routing::{MethodFilter, MethodRouter};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 
+use crate::manage::caught::caught;
 use crate::manage::desk::Desk;
-use crate::manage::http::{Answered, Call, Problem};
+use crate::manage::http::{Call, Problem};
 use crate::manage::oauth;
 use crate::manage::routes::{Credential, METADATA, ROUTES, Route, Run, WELL_KNOWN, Way};
 use crate::manage::wanted::WantedIssuer;
@@ -74,25 +73,15 @@ async fn answer(desk: Arc<Desk>, request: Request, run: Run) -> Response {
         let call = Call::of(request, now).await?;
         run(desk, call).await
     };
-    match guarded(answering).await {
+    let answered = caught(answering).await.unwrap_or_else(|| {
+        let title = "the service is temporarily unavailable";
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, title).retry_after(1);
+        Err(problem.into())
+    });
+    match answered {
         Ok(response) => response,
         Err(response) => *response,
     }
-}
-
-/// A panic in a plug-in ends the request, not the connection it came over.
-async fn guarded(answering: impl Future<Output = Answered>) -> Answered {
-    let mut answering = Box::pin(answering);
-    std::future::poll_fn(move |cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(cx)));
-        polled.unwrap_or_else(|_| {
-            tracing::error!(target: "impersonation", "a plug-in panicked");
-            let title = "the service is temporarily unavailable";
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, title).retry_after(1);
-            Poll::Ready(Err(problem.into()))
-        })
-    })
-    .await
 }
 
 /// Says that the route is one of this crate, before the layer sees the request.

@@ -107,6 +107,9 @@ fn announced_length(headers: &HeaderMap) -> Option<u64> {
 
 fn add_vary(config: &Config, headers: &mut HeaderMap) {
     if let Some(vary) = &config.vary {
-        headers.append(VARY, vary.clone());
+        // A route of this crate's own refuses as the layer does, inside of it.
+        if headers.get_all(VARY).iter().all(|there| there != vary) {
+            headers.append(VARY, vary.clone());
+        }
     }
 }

@@ -16,6 +16,7 @@ use tracing::Span;
 use crate::answer::Answer;
 use crate::audit::{AuditError, Recorded};
 use crate::gate::Refusal;
+use crate::identity::Identity;
 use crate::measure::Measurement;
 use crate::middleware::config::Config;
 use crate::middleware::pipeline::steps::recorded;
@@ -55,6 +56,8 @@ enum Stage {
     },
     Deciding {
         span: Span,
+        /// Under a grant, who asks, as it came.
+        came: Option<Verified<Identity>>,
         answer: Answer<Result<Permit, Refusal>>,
     },
     Recording {
@@ -158,11 +161,17 @@ impl Pipeline {
                         });
                     }
                 },
-                Stage::Deciding { span, mut answer } => {
+                Stage::Deciding {
+                    span,
+                    came,
+                    mut answer,
+                } => {
                     let polled = span.in_scope(|| ready(&mut answer, &mut cx));
                     match polled {
-                        Poll::Ready(admitted) => self.decided(config, parts, span, admitted),
-                        Poll::Pending => return self.stay(Stage::Deciding { span, answer }),
+                        Poll::Ready(admitted) => {
+                            self.decided(config, parts, (span, came), admitted)
+                        }
+                        Poll::Pending => return self.stay(Stage::Deciding { span, came, answer }),
                     }
                 }
                 Stage::Recording {

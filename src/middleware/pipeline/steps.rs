@@ -9,6 +9,7 @@ use tracing::Span;
 use crate::answer::Answer;
 use crate::audit::{AuditError, Recorded};
 use crate::gate::{Live, Refusal};
+use crate::identity::Identity;
 use crate::measure::{Measurement, RuleKind};
 use crate::middleware::config::{Config, Decision, Preflight, WithoutCredential};
 use crate::middleware::own;
@@ -176,15 +177,16 @@ impl Pipeline {
         };
         let Requested { actor, ask, .. } = requested;
         let span = stamp::open_span(actor.key(), ask.strategy());
+        let came = ask.grant().map(|_| actor.clone());
         let answer = span.in_scope(|| gate.admit(actor, ask, self.now));
-        Stage::Deciding { span, answer }
+        Stage::Deciding { span, came, answer }
     }
 
     pub(super) fn decided(
         &self,
         config: &Config,
         parts: &Parts,
-        span: Span,
+        (span, came): (Span, Option<Verified<Identity>>),
         admitted: Result<Permit, Refusal>,
     ) -> Next {
         let permit = match admitted {
@@ -203,7 +205,7 @@ impl Pipeline {
         let Some(Decision { gate, trail, .. }) = &config.decision else {
             return Err(RejectionKind::Forbidden.into());
         };
-        let live = Live::of(gate, &config.clock, &permit);
+        let live = came.and_then(|came| Live::of(gate, &config.clock, came, &permit));
         let session = Session::begin(trail, permit, live, span, self.now);
         let answer = {
             let _entered = session.enter();
