@@ -23,11 +23,16 @@ use tower_impersonate::testing::TestIssuer;
 use tower_impersonate::{
     Identity, Impersonation, ImpersonationLayer, Issuer, Principal, audit, directory, resolve,
 };
+use tracing_subscriber::EnvFilter;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(|argument| &**argument).collect();
     match arguments[..] {
