@@ -108,7 +108,7 @@ fn by_token(url: &str, [alice, _, carol, dora]: [&str; 4], secret: &str) -> Stri
         ),
         (
             "Carol needs longer",
-            format!(r#"-X POST {url}/grants/$GRANT/extend{carol} --json '{{"ttl_seconds":3600}}'"#),
+            format!(r#"-X POST {url}/grants/$GRANT/extend{carol} --json '{{"ttl_seconds":7200}}'"#),
         ),
         (
             "Alice sees who was there, and why",
