@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use example::command;
-use running::{Answer, Curl, Example, PATIENCE};
+use running::{Answer, Curl, Desk, Example, PATIENCE};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 use tower_impersonate::stamp::fields;
@@ -229,21 +229,12 @@ async fn a_token_lives_and_ends(lines: &[Curl]) {
 #[tokio::test]
 async fn a_second_process_takes_a_token_until_it_is_revoked() {
     let desk = Example::start("two_services", &["desk", "--port", "0"]);
-    let start_billing = loop {
-        let line = desk.next_line();
-        if line.starts_with("BILLING_SECRET=") {
-            break line;
-        }
-    };
-    let words: Vec<_> = start_billing.split([' ', '\'']).collect();
-    let [_, secret, .., url] = words[..] else {
-        panic!("{start_billing}");
-    };
-    let arguments = ["billing", url, "--port", "0"];
-    let billing = Example::start_with("two_services", &arguments, &[("BILLING_SECRET", secret)]);
+    let printed = Desk::printed_by(&desk);
+    let arguments = ["billing", &printed.url, "--port", "0"];
+    let secret = [("BILLING_SECRET", &*printed.billing_secret)];
+    let billing = Example::start_with("two_services", &arguments, &secret);
     let told = billing.next_line();
     let at = told.split(' ').next_back().unwrap();
-    let printed = desk.read_until("# That is all");
     let [start, shown, end, refused, client, start_by_client] = &printed.lines[..] else {
         panic!("six lines: {:?}", printed.lines);
     };

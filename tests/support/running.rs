@@ -124,6 +124,37 @@ impl Drop for Example {
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What the desk of `two_services` prints.
+pub struct Desk {
+    pub url: String,
+    pub billing_secret: String,
+    pub tickets_secret: String,
+    pub lines: Vec<Curl>,
+}
+
+impl Desk {
+    pub fn printed_by(example: &Example) -> Self {
+        let start_billing = loop {
+            let line = example.next_line();
+            if line.starts_with("BILLING_SECRET=") {
+                break line;
+            }
+        };
+        let words: Vec<_> = start_billing.split([' ', '\'']).collect();
+        let [_, secret, .., url] = words[..] else {
+            panic!("{start_billing}");
+        };
+        let lines = example.read_until("# That is all").lines;
+        let basic = |curl: &Curl| curl.basic.clone();
+        Self {
+            url: url.to_owned(),
+            billing_secret: secret.to_owned(),
+            tickets_secret: lines.iter().find_map(basic).unwrap().1,
+            lines,
+        }
+    }
+}
+
 /// A `curl` line, as a shell would read it.
 #[derive(Debug, Clone)]
 pub struct Curl {
@@ -131,6 +162,8 @@ pub struct Curl {
     pub url: String,
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// Name and secret of `-u`.
+    pub basic: Option<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -143,7 +176,7 @@ pub struct Answer {
 
 impl Curl {
     pub fn parse(line: &str) -> Option<Self> {
-        let (mut url, mut method) = (None, None);
+        let (mut url, mut method, mut basic) = (None, None, None);
         let (mut headers, mut body) = (Vec::new(), String::new());
         let mut header = |name: &str, value: &str| headers.push((name.into(), value.into()));
         let mut words = words(line).into_iter();
@@ -159,10 +192,13 @@ impl Curl {
                     let (name, value) = next.split_once(": ")?;
                     header(name, value);
                 }
-                "-u" => header(
-                    "authorization",
-                    &format!("Basic {}", STANDARD.encode(words.next()?)),
-                ),
+                "-u" => {
+                    let both = words.next()?;
+                    let basic_header = format!("Basic {}", STANDARD.encode(&both));
+                    header("authorization", &basic_header);
+                    let (id, secret) = both.split_once(':')?;
+                    basic = Some((id.to_owned(), secret.to_owned()));
+                }
                 "--json" => {
                     header("content-type", "application/json");
                     header("accept", "application/json");
@@ -186,6 +222,7 @@ impl Curl {
             url: url?,
             headers,
             body,
+            basic,
         })
     }
 
