@@ -133,12 +133,24 @@ fn token_order() -> Object {
         "subject_token_type",
         "requested_token_type",
     ];
-    open(names.map(|name| (name, text())), ["grant_type"])
+    form(names, "grant_type")
 }
 
 fn token_question() -> Object {
     let names = ["token", "token_type_hint", "client_id", "client_secret"];
-    open(names.map(|name| (name, text())), ["token"])
+    form(names, "token")
+}
+
+/// An empty parameter is none (RFC 6749, section 3.2), so that the required one is not.
+fn form<const N: usize>(names: [&str; N], required: &str) -> Object {
+    let mut form = open(names.map(|name| (name, text())), [required]);
+    let not_empty = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .build();
+    form.properties
+        .insert(required.to_owned(), not_empty.into());
+    form
 }
 
 fn open<'n>(

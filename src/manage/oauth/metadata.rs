@@ -30,9 +30,14 @@ pub(in crate::manage) async fn metadata(desk: Arc<Desk>, _: Call) -> Answered {
 
 /// Where the metadata of that issuer stand (RFC 8414, section 3.1): its path goes behind the well-known one.
 pub(in crate::manage) fn metadata_path(issuer: &str) -> String {
-    let uri: Uri = issuer.parse().unwrap_or_default();
-    let path = uri.path().trim_end_matches('/');
+    let path = issuer_path(issuer);
     format!("/.well-known/oauth-authorization-server{path}")
+}
+
+/// The path of that issuer; empty for one that is a mere host.
+pub(in crate::manage) fn issuer_path(issuer: &str) -> String {
+    let uri: Uri = issuer.parse().unwrap_or_default();
+    uri.path().trim_end_matches('/').to_owned()
 }
 
 fn origin(issuer: &str) -> String {
