@@ -158,6 +158,7 @@ async fn support_desk_answers_as_the_readme_says() {
         vec!["started"; 2],
     ];
     assert_eq!(names, expected.concat());
+    assert_readme_runs(life).await;
 }
 
 /// By a person, read-only, and by an app client, for everything: from the start to the end.
@@ -224,6 +225,37 @@ async fn a_token_lives_and_ends(lines: &[Curl]) {
     assert_eq!(ended[0]["end"]["reason"], "revoked");
     assert_eq!(ended[0]["end"]["by"]["sub"], "dora-sub");
     assert_eq!(ended[1]["end"]["reason"], "stopped");
+}
+
+/// Each line of the README's section about grants is one that is printed, and is answered as it says there.
+async fn assert_readme_runs(printed: &[Curl]) {
+    let readme = include_str!("../README.md");
+    let (_, section) = readme.split_once("\n## Grants: ").expect("a section");
+    let (_, block) = section.split_once("```text\n").expect("a block");
+    let (block, _) = block.split_once("\n```").expect("its end");
+    let (mut token, mut sent) = (String::new(), 0);
+    for step in block.split("$ ").filter(|step| !step.is_empty()) {
+        let (line, told) = step
+            .trim_end()
+            .split_once('\n')
+            .unwrap_or((step.trim_end(), ""));
+        let local = |curl: &&Curl| {
+            let at: http::Uri = curl.url.parse().unwrap();
+            let here = at.authority().unwrap().as_str();
+            has_in_order(&curl.line.replace(here, "127.0.0.1:3000"), line)
+        };
+        let curl = printed.iter().find(local);
+        let curl = curl.unwrap_or_else(|| panic!("not printed: {line}"));
+        let answer = curl.clone().with("TOKEN", &token).send().await;
+        if let Some(new) = answer.body["data"]["attributes"]["token"].as_str() {
+            new.clone_into(&mut token);
+        }
+        let body = answer.body.to_string();
+        let told: Value = serde_json::from_str(told).unwrap_or_else(|_| told.into());
+        assert!(has_in_order(&body, &told.to_string()), "{line}\n{body}");
+        sent += 1;
+    }
+    assert_eq!(sent, 5);
 }
 
 #[tokio::test]

@@ -162,6 +162,8 @@ pub struct Curl {
     pub url: String,
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// As it was printed.
+    pub line: String,
     /// Name and secret of `-u`.
     pub basic: Option<(String, String)>,
 }
@@ -222,6 +224,7 @@ impl Curl {
             url: url?,
             headers,
             body,
+            line: line.to_owned(),
             basic,
         })
     }
