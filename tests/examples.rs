@@ -3,24 +3,17 @@
 
 #[path = "support/example.rs"]
 mod example;
+#[path = "support/running.rs"]
+mod running;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use example::command;
-use http::{Method, Request};
-use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use running::{Answer, Curl, Desk, Example, PATIENCE};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 use tower_impersonate::stamp::fields;
@@ -36,10 +29,13 @@ async fn support_desk_answers_as_the_readme_says() {
         profile,
         bob,
         without_reason,
-        guarded @ ..,
+        own_password,
+        password,
+        email,
+        life @ ..,
     ] = &curls.lines[..]
     else {
-        panic!("nine lines to try: {:?}", curls.lines);
+        panic!("nine lines to try, and more: {:?}", curls.lines);
     };
     let orders = json!([{ "id": 1, "item": "a red bicycle" }, { "id": 2, "item": "a bell" }]);
 
@@ -79,9 +75,6 @@ async fn support_desk_answers_as_the_readme_says() {
     assert_eq!(answer.status, 400);
     assert_eq!(answer.body["error"], "invalid_request");
 
-    let [own_password, password, email] = guarded else {
-        panic!("nine lines to try: {:?}", curls.lines);
-    };
     let answer = own_password.send().await;
     assert_eq!(answer.status, 200);
     assert_eq!(
@@ -144,6 +137,180 @@ async fn support_desk_answers_as_the_readme_says() {
             && line.contains(r#"impersonation.target.sub: "alice-sub""#)
     });
     assert!(stamped, "no span with both subs in\n{log}");
+
+    a_token_lives_and_ends(life).await;
+    // The README's request by header, two by tokens, three that were refused, and the two grants' lives.
+    let events = read_events(&audit, 12 + 14);
+    let mut names: Vec<_> = events[12..]
+        .iter()
+        .map(|event| {
+            let name = event["event.name"].as_str().unwrap();
+            name.trim_start_matches("impersonation.").to_owned()
+        })
+        .collect();
+    names.sort_unstable();
+    let expected = [
+        vec!["completed"; 3],
+        vec!["denied"; 3],
+        vec!["ended", "extended"],
+        vec!["request"; 3],
+        vec!["revoked"],
+        vec!["started"; 2],
+    ];
+    assert_eq!(names, expected.concat());
+    assert_readme_runs(life).await;
+}
+
+/// By a person, read-only, and by an app client, for everything: from the start to the end.
+async fn a_token_lives_and_ends(lines: &[Curl]) {
+    let [
+        start,
+        look,
+        order,
+        extend,
+        own_list,
+        stop,
+        stopped,
+        client,
+        start_by_client,
+        order_by_client,
+        list,
+        revoke,
+        revoked,
+    ] = lines
+    else {
+        panic!("thirteen lines: {lines:?}");
+    };
+    let (token, grant) = start.send().await.issued();
+    let with = |curl: &Curl| curl.clone().with("TOKEN", &token).with("GRANT", &grant);
+    let answer = with(look).send().await;
+    assert_eq!(
+        (answer.status, &answer.body["customer"]),
+        (200, &json!("Alice"))
+    );
+    let answer = with(order).send().await;
+    assert_eq!(
+        (answer.status, &answer.body["error"]),
+        (403, &json!("insufficient_scope"))
+    );
+    let answer = with(extend).send().await;
+    assert_eq!((answer.status, &answer.body["id"]), (200, &json!(grant)));
+    let seen = &own_list.send().await.body["data"][0];
+    assert_eq!(seen["actor"]["sub"], "carol-sub");
+    assert_eq!(seen["reason"], "ticket 4711");
+    assert_eq!(seen["state"], "active");
+    assert_eq!(with(stop).send().await.status, 204);
+    assert_eq!(with(stopped).send().await.status, 401);
+
+    let answer = client.send().await;
+    let own = answer.body["access_token"].as_str().unwrap();
+    let answer = start_by_client
+        .clone()
+        .with("CLIENT_TOKEN", own)
+        .send()
+        .await;
+    let (token, grant) = answer.issued();
+    let with = |curl: &Curl| curl.clone().with("TOKEN", &token).with("GRANT", &grant);
+    let answer = with(order_by_client).send().await;
+    assert_eq!(
+        (answer.status, &answer.body["customer"]),
+        (200, &json!("Alice"))
+    );
+    let listed = list.send().await.body;
+    assert_eq!(listed["data"].as_array().unwrap().len(), 1, "{listed:#}");
+    assert_eq!(listed["data"][0]["actor"]["sub"], "ticket-system");
+    assert_eq!(with(revoke).send().await.status, 204);
+    assert_eq!(with(revoked).send().await.status, 401);
+    let ended = &own_list.send().await.body["data"];
+    assert_eq!(ended[0]["end"]["reason"], "revoked");
+    assert_eq!(ended[0]["end"]["by"]["sub"], "dora-sub");
+    assert_eq!(ended[1]["end"]["reason"], "stopped");
+}
+
+/// Each line of the README's section about grants is one that is printed, and is answered as it says there.
+async fn assert_readme_runs(printed: &[Curl]) {
+    let readme = include_str!("../README.md");
+    let (_, section) = readme.split_once("\n## Grants: ").expect("a section");
+    let (_, block) = section.split_once("```text\n").expect("a block");
+    let (block, _) = block.split_once("\n```").expect("its end");
+    let (mut token, mut sent) = (String::new(), 0);
+    for step in block.split("$ ").filter(|step| !step.is_empty()) {
+        let (line, told) = step
+            .trim_end()
+            .split_once('\n')
+            .unwrap_or((step.trim_end(), ""));
+        let local = |curl: &&Curl| {
+            let at: http::Uri = curl.url.parse().unwrap();
+            let here = at.authority().unwrap().as_str();
+            has_in_order(&curl.line.replace(here, "127.0.0.1:3000"), line)
+        };
+        let curl = printed.iter().find(local);
+        let curl = curl.unwrap_or_else(|| panic!("not printed: {line}"));
+        let answer = curl.clone().with("TOKEN", &token).send().await;
+        if let Some(new) = answer.body["data"]["attributes"]["token"].as_str() {
+            new.clone_into(&mut token);
+        }
+        let body = answer.body.to_string();
+        let told: Value = serde_json::from_str(told).unwrap_or_else(|_| told.into());
+        assert!(has_in_order(&body, &told.to_string()), "{line}\n{body}");
+        sent += 1;
+    }
+    assert_eq!(sent, 5);
+}
+
+#[tokio::test]
+async fn a_second_process_takes_a_token_until_it_is_revoked() {
+    let desk = Example::start("two_services", &["desk", "--port", "0"]);
+    let printed = Desk::printed_by(&desk);
+    let arguments = ["billing", &printed.url, "--port", "0"];
+    let secret = [("BILLING_SECRET", &*printed.billing_secret)];
+    let billing = Example::start_with("two_services", &arguments, &secret);
+    let told = billing.next_line();
+    let at = told.split(' ').next_back().unwrap();
+    let [start, shown, end, refused, client, start_by_client] = &printed.lines[..] else {
+        panic!("six lines: {:?}", printed.lines);
+    };
+    let at_billing = |curl: &Curl, token: &str| {
+        let mut curl = curl.clone().with("TOKEN", token);
+        curl.url = curl.url.replace("http://127.0.0.1:3001", at);
+        curl
+    };
+
+    let (token, grant) = start.send().await.issued();
+    let answer = at_billing(shown, &token).send().await;
+    let invoices = "invoices of alice-sub, shown to carol-sub\n";
+    assert_eq!((answer.status, answer.body), (200, json!(invoices)));
+    assert_eq!(end.clone().with("GRANT", &grant).send().await.status, 204);
+    let ended = Instant::now();
+    let answer = loop {
+        let answer = at_billing(refused, &token).send().await;
+        if answer.status != 200 || ended.elapsed() > PATIENCE {
+            break answer;
+        }
+        thread::sleep(Duration::from_millis(50));
+    };
+    println!("the second process refused it after {:?}", ended.elapsed());
+    assert_eq!(
+        (answer.status, &answer.body["error"]),
+        (401, &json!("invalid_token"))
+    );
+    assert!(
+        ended.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        ended.elapsed()
+    );
+
+    let answer = client.send().await;
+    let own = answer.body["access_token"].as_str().unwrap();
+    let answer = start_by_client
+        .clone()
+        .with("CLIENT_TOKEN", own)
+        .send()
+        .await;
+    let (token, _) = answer.issued();
+    let answer = at_billing(shown, &token).send().await;
+    let invoices = "invoices of alice-sub, shown to ticket-system\n";
+    assert_eq!((answer.status, answer.body), (200, json!(invoices)));
 }
 
 /// Every line that is written under an impersonated request has each field of the stamp once, at its
@@ -154,7 +321,7 @@ async fn support_desk_stamps_each_line_of_json() {
     let told = example.stderr_with(&["tail -f "]);
     let curls: Vec<_> = told.lines().filter_map(Curl::parse).collect();
     let statuses = [200, 200, 200, 200, 403, 400, 200, 403, 403];
-    assert_eq!(curls.len(), statuses.len(), "{told}");
+    assert!(curls.len() > statuses.len(), "{told}");
     for (curl, status) in curls.iter().zip(statuses) {
         assert_eq!(curl.send().await.status, status);
     }
@@ -413,6 +580,10 @@ fn examples_with_options_say_how_they_are_called() {
     for (name, usage) in [
         ("support_desk", "[--port PORT] [--json] [--otlp URL]"),
         ("hyper_server", "[--port PORT]"),
+        (
+            "two_services",
+            "desk [--port PORT] | billing DESK_URL [--port PORT]",
+        ),
         ("otel", "[--otlp URL | --otlp-http URL]"),
     ] {
         let output = command(name).arg("--prot").output().unwrap();
@@ -420,202 +591,6 @@ fn examples_with_options_say_how_they_are_called() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(told.contains(&format!("usage: {name} {usage}\"")), "{told}");
     }
-}
-
-/// A server that runs until it is dropped.
-struct Example {
-    child: Child,
-    stdout: Receiver<String>,
-    stderr: Arc<Mutex<Vec<u8>>>,
-}
-
-/// What an example prints to be tried.
-struct Printed {
-    lines: Vec<Curl>,
-    end: String,
-}
-
-impl Example {
-    fn start(name: &str, arguments: &[&str]) -> Self {
-        let mut child = command(name)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (lines, stdout) = mpsc::channel();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        thread::spawn(move || {
-            for line in out.lines().map_while(Result::ok) {
-                if lines.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        let stderr = Arc::<Mutex<Vec<u8>>>::default();
-        let mut err = child.stderr.take().unwrap();
-        let kept = Arc::clone(&stderr);
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(read @ 1..) = err.read(&mut buffer) {
-                kept.lock().unwrap().extend_from_slice(&buffer[..read]);
-            }
-        });
-        Self {
-            child,
-            stdout,
-            stderr,
-        }
-    }
-
-    fn next_line(&self) -> String {
-        self.stdout
-            .recv_timeout(PATIENCE)
-            .unwrap_or_else(|_| panic!("no more lines; stderr:\n{}", self.stderr()))
-    }
-
-    fn next_curl(&self) -> Curl {
-        loop {
-            if let Some(curl) = Curl::parse(&self.next_line()) {
-                return curl;
-            }
-        }
-    }
-
-    /// All curl lines up to the line that begins with `end`.
-    fn read_until(&self, end: &str) -> Printed {
-        let mut lines = Vec::new();
-        loop {
-            let line = self.next_line();
-            if line.starts_with(end) {
-                return Printed { lines, end: line };
-            }
-            lines.extend(Curl::parse(&line));
-        }
-    }
-
-    fn stderr(&self) -> String {
-        String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned()
-    }
-
-    /// What was logged, once all of these texts are in it.
-    fn stderr_with(&self, texts: &[&str]) -> String {
-        let begun = Instant::now();
-        loop {
-            let log = self.stderr();
-            if texts.iter().all(|text| log.contains(text)) || begun.elapsed() > PATIENCE {
-                return log;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A `curl` line, as a shell would read it.
-#[derive(Debug)]
-struct Curl {
-    method: Method,
-    url: String,
-    headers: Vec<(String, String)>,
-}
-
-struct Answer {
-    status: u16,
-    headers: HashMap<String, String>,
-    /// JSON, or else text.
-    body: Value,
-}
-
-impl Curl {
-    fn parse(line: &str) -> Option<Self> {
-        let (mut url, mut method) = (None, Method::GET);
-        let mut headers = Vec::new();
-        let mut words = words(line).into_iter();
-        if words.next()? != "curl" {
-            return None;
-        }
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "-i" => {}
-                "-X" => method = words.next()?.parse().ok()?,
-                "-H" => {
-                    let header = words.next()?;
-                    let (name, value) = header.split_once(": ")?;
-                    headers.push((name.to_owned(), value.to_owned()));
-                }
-                _ => url = Some(word),
-            }
-        }
-        Some(Self {
-            method,
-            url: url?,
-            headers,
-        })
-    }
-
-    async fn send(&self) -> Answer {
-        let mut request = Request::builder().method(&self.method).uri(&self.url);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let request = request.body(Full::<Bytes>::default()).unwrap();
-        let response = tokio::time::timeout(PATIENCE, client.request(request))
-            .await
-            .unwrap()
-            .unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
-        Answer {
-            status: parts.status.as_u16(),
-            headers: parts
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_string(), text(value)))
-                .collect(),
-            body: serde_json::from_slice(&bytes)
-                .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into()),
-        }
-    }
-}
-
-/// Words between spaces; quotes hold one together.
-fn words(line: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for c in line.chars() {
-        match c {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            c => words.last_mut().unwrap().push(c),
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words
-}
-
-#[test]
-fn a_line_is_read_as_a_shell_reads_it() {
-    let curl = Curl::parse("curl -i http://127.0.0.1:1/me -H 'a: b c'  -H 'd: e'").unwrap();
-    assert_eq!(
-        (&*curl.url, curl.method),
-        ("http://127.0.0.1:1/me", Method::GET)
-    );
-    let expected = [("a", "b c"), ("d", "e")].map(|(n, v)| (n.to_owned(), v.to_owned()));
-    assert_eq!(curl.headers, expected);
-    let post = Curl::parse("curl -i -X POST http://127.0.0.1:1/me").unwrap();
-    assert_eq!(post.method, Method::POST);
-    assert!(Curl::parse("# Alice").is_none());
 }
 
 /// Waits until that many events are there; a completion may be written after its answer.

@@ -8,10 +8,13 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use axum::body::Body;
 use desk_api::{Api, MINTER};
 use http::Method;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use support::Desk;
+use tower::ServiceExt;
 use tower_impersonate::ImpersonationLayer;
 use tower_impersonate::audit::EventName;
 use tower_impersonate::grant::{self, Grants};
@@ -216,26 +219,107 @@ async fn answers_have_the_shapes_of_the_document() {
     }
 }
 
+/// What the document says is what the router serves, and nothing is served that it does not say, wherever the
+/// routes stand.
 #[tokio::test]
-async fn the_api_can_stand_somewhere_else() {
-    let api = Api::start().await;
-    let app = axum::Router::new().nest("/desk", api.manage.routes());
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
-        .await
-        .unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    let request = http::Request::get(format!("{url}/desk/grants"))
-        .header("authorization", format!("Bearer {}", api.carol()))
-        .body(http_body_util::Full::default())
-        .unwrap();
-    assert_eq!(api.send(request).await.status, 200);
-    task.abort();
+async fn document_and_router_are_one_table_wherever_they_stand() {
+    let desk = Desk::new();
+    for (issuer, mounted_at, nested) in [
+        ("https://desk.example.com", "", ""),
+        ("https://desk.example.com", "/desk", "/desk"),
+        ("https://desk.example.com/eu", "", "/eu"),
+        ("https://desk.example.com/eu/", "/desk", "/eu/desk"),
+    ] {
+        let minter = minter_of(issuer);
+        let layer = desk
+            .bare()
+            .issuer(desk.accepted())
+            .policy(policy::in_group("support"))
+            .grants(Grants::new(grant::memory()))
+            .mint(&minter)
+            .build()
+            .unwrap();
+        let manage = Manage::builder(&layer)
+            .mounted_at(mounted_at)
+            .build()
+            .unwrap();
+        let app = match nested {
+            "" => manage.routes(),
+            nested => axum::Router::new().nest(nested, manage.routes()),
+        };
+        let app = app.merge(manage.well_known());
+        let serves = async |method: &Method, path: &str| {
+            let request = http::Request::builder()
+                .method(method)
+                .uri(filled(path, "x"))
+                .header("authorization", format!("Bearer {}", desk.carol()));
+            let answer = app
+                .clone()
+                .oneshot(request.body(Body::empty()).unwrap())
+                .await;
+            !matches!(answer.unwrap().status().as_u16(), 404 | 405)
+        };
+
+        let document = manage.openapi();
+        let mut told = BTreeSet::new();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for method in operations.as_object().unwrap().keys() {
+                let method: Method = method.to_uppercase().parse().unwrap();
+                assert!(serves(&method, path).await, "{method} {path} is not served");
+                told.insert(format!("{method} {path}"));
+            }
+        }
+        let listed: BTreeSet<_> = manage
+            .endpoints()
+            .map(|endpoint| {
+                let base = match endpoint.credential {
+                    Credential::None => "",
+                    _ => nested,
+                };
+                format!("{} {base}{}", endpoint.method, endpoint.path)
+            })
+            .collect();
+        assert_eq!(told, listed, "{issuer} {mounted_at}");
+        let others =
+            ["GET", "POST", "PUT", "PATCH", "DELETE"].map(|m| m.parse::<Method>().unwrap());
+        for path in document["paths"].as_object().unwrap().keys() {
+            for method in &others {
+                let is_told = told.contains(&format!("{method} {path}"));
+                assert_eq!(serves(method, path).await, is_told, "{method} {path}");
+            }
+        }
+
+        let at = document["paths"].as_object().unwrap().keys();
+        let metadata = at
+            .into_iter()
+            .find(|path| path.contains("authorization-server"))
+            .unwrap();
+        let request = http::Request::get(metadata).body(Body::empty()).unwrap();
+        let answer = app.clone().oneshot(request).await.unwrap();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        let metadata: Value = serde_json::from_slice(&bytes).unwrap();
+        for (endpoint, method) in [
+            ("token_endpoint", "POST"),
+            ("revocation_endpoint", "POST"),
+            ("introspection_endpoint", "POST"),
+            ("jwks_uri", "GET"),
+        ] {
+            let url: http::Uri = metadata[endpoint].as_str().unwrap().parse().unwrap();
+            assert!(
+                told.contains(&format!("{method} {}", url.path())),
+                "{endpoint}: {url}"
+            );
+        }
+    }
 }
 
 fn minter() -> Minter {
+    minter_of(MINTER)
+}
+
+fn minter_of(issuer: &str) -> Minter {
     let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
-    Minter::builder(MINTER)
+    Minter::builder(issuer)
         .key(key)
         .audiences(["desk-api"])
         .build()

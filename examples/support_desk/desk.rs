@@ -1,9 +1,13 @@
-//! What the support desk adds to the shop: one layer.
+//! What the support desk adds to the shop: one layer, and the endpoint that hands out tokens.
 
 use std::error::Error;
 use std::path::Path;
 
 use tower_impersonate::audit::AuditSink;
+use tower_impersonate::grant::{self, Grants};
+use tower_impersonate::manage::{Client, Manage};
+use tower_impersonate::mint::Minter;
+use tower_impersonate::policy::{Right, right};
 use tower_impersonate::testing::TestIssuer;
 use tower_impersonate::{
     Identity, ImpersonationLayer, Principal, audit, directory, otel, policy, resolve,
@@ -11,8 +15,10 @@ use tower_impersonate::{
 
 use crate::shop::CurrentUser;
 
+/// Whose tokens the layer lets in: the people's issuer, and the minter of the desk itself.
 pub(crate) fn layer(
     issuer: &TestIssuer,
+    minter: &Minter,
     audit_file: &Path,
     telemetry: Option<&otel::Guard>,
 ) -> Result<ImpersonationLayer, Box<dyn Error>> {
@@ -37,9 +43,12 @@ pub(crate) fn layer(
     }
     let layer = builder
         .issuer(issuer.issuer().audiences(["shop"]).groups_claim("groups"))
+        .mint(minter)
+        .grants(Grants::new(grant::memory()))
         .resolve(resolve::header("impersonate-user"))
         .policy(
             policy::in_group("support")
+                .or(policy::machines([TICKET_SYSTEM]).of(minter.issuer_name()))
                 .except(policy::target_in_group("support"))
                 .and(policy::reason_required()),
         )
@@ -61,14 +70,29 @@ pub(crate) fn layer(
     Ok(layer)
 }
 
+/// The endpoint, for the people above and for one app client, whose secret comes back.
+pub(crate) fn manage(layer: &ImpersonationLayer) -> Result<(Manage, String), Box<dyn Error>> {
+    let (client, secret) = Client::generate(TICKET_SYSTEM)?;
+    let manage = Manage::builder(layer)
+        .rights([
+            right(Right::GrantsRead, policy::in_group("security")),
+            right(Right::GrantsRevoke, policy::in_group("security")),
+        ])
+        .client(client)
+        .build()?;
+    Ok((manage, secret.expose().to_owned()))
+}
+
+pub(crate) const TICKET_SYSTEM: &str = "ticket-system";
+
 pub(crate) struct Person {
     pub(crate) sub: &'static str,
     pub(crate) name: &'static str,
     pub(crate) groups: &'static [&'static str],
 }
 
-/// Alice and Bob are customers, Carol works for the support team.
-pub(crate) fn people() -> [Person; 3] {
+/// Alice and Bob are customers, Carol works for the support team, Dora for the security team.
+pub(crate) fn people() -> [Person; 4] {
     [
         Person {
             sub: "alice-sub",
@@ -84,6 +108,11 @@ pub(crate) fn people() -> [Person; 3] {
             sub: "carol-sub",
             name: "Carol",
             groups: &["support"],
+        },
+        Person {
+            sub: "dora-sub",
+            name: "Dora",
+            groups: &["security"],
         },
     ]
 }

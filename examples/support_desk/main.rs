@@ -8,25 +8,23 @@
 //! ```
 //!
 //! It starts an embedded issuer and a small shop whose handlers know nothing of impersonation
-//! (`shop.rs`), puts the layer around it (`desk.rs`), keeps password and e-mail address for the customers
-//! alone (`account.rs`), prints `curl` lines to paste into a second
-//! terminal, and shows each event with the spans around it as it happens: who is the user, and who
-//! was really there. Port 0 takes any free one. Nothing leaves this machine unless `--otlp` says where
-//! to; with it or `--json` the lines of JSON have the standard output to themselves.
+//! (`shop.rs`), puts the layer around it and the endpoint beside it that hands out tokens (`desk.rs`), keeps
+//! password and e-mail address for the customers alone (`account.rs`), prints `curl` lines to paste into a
+//! second terminal (`to_try.rs`), and shows each event with the spans around it as it happens: who is the
+//! user, and who was really there. Port 0 takes any free one. Nothing leaves this machine unless `--otlp`
+//! says where to; with it or `--json` the lines of JSON have the standard output to themselves.
 
 mod account;
 mod desk;
 mod shop;
+mod to_try;
 
 use std::error::Error;
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 
-use axum::response::IntoResponse;
-use tower::ServiceBuilder;
-use tower::make::Shared;
 use tower_http::trace::{DefaultMakeSpan, TraceLayer};
+use tower_impersonate::mint::Minter;
 use tower_impersonate::otel;
 use tower_impersonate::stamp::subscriber::StampLayer;
 use tower_impersonate::testing::TestIssuer;
@@ -42,26 +40,36 @@ async fn main() -> Result<(), Box<dyn Error>> {
         show_spans_and_events();
     }
 
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+
+    let folder = std::env::temp_dir();
+    let audit = folder.join("support_desk_audit.jsonl");
     let issuer = TestIssuer::start().await;
-    let audit = std::env::temp_dir().join("support_desk_audit.jsonl");
-    let layer = desk::layer(&issuer, &audit, guard.as_ref())?;
+    let minter = Minter::builder(&url)
+        .key_file(folder.join("support_desk_key.jwk"))
+        .audiences(["shop"])
+        .build()?;
+    let layer = desk::layer(&issuer, &minter, &audit, guard.as_ref())?;
+    let (manage, secret) = desk::manage(&layer)?;
 
-    let app = ServiceBuilder::new()
-        .map_response(IntoResponse::into_response)
-        .layer(TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().level(Level::INFO)))
+    let app = shop::router()
+        .merge(account::router())
         .layer(layer)
-        .service(shop::router().merge(account::router()));
+        .merge(manage.routes()) // they authenticate by themselves
+        .merge(manage.well_known())
+        .layer(
+            TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().level(Level::INFO)),
+        );
 
-    let listener =
-        tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)))
-            .await?;
-    let to_try = what_to_try(&issuer, listener.local_addr()?, &audit);
+    let to_try = to_try::lines(&issuer, &url, &secret, &audit);
     if guard.is_some() {
         eprintln!("{to_try}");
     } else {
         println!("{to_try}");
     }
-    axum::serve(listener, Shared::new(app))
+    axum::serve(listener, app)
         .with_graceful_shutdown(async {
             let _ = tokio::signal::ctrl_c().await;
         })
@@ -120,54 +128,4 @@ fn show_spans_and_events() {
         .with(fmt)
         .with(StampLayer::new())
         .init();
-}
-
-fn what_to_try(issuer: &TestIssuer, address: SocketAddr, audit: &Path) -> String {
-    let [alice, bob, carol] = desk::people().map(|person| desk::token(issuer, &person));
-    let as_alice = " -H 'impersonate-user: alice-sub' -H 'impersonate-reason: ticket 4711'";
-    let without_reason = " -H 'impersonate-user: alice-sub'";
-    let mut text =
-        format!("The shop listens on http://{address}. Paste into another terminal:\n\n");
-    for (what, path, token, headers) in [
-        ("Alice sees her orders", "/orders", &alice, ""),
-        (
-            "Carol of the support team has none of her own",
-            "/orders",
-            &carol,
-            "",
-        ),
-        (
-            "Carol, as Alice, sees what Alice sees",
-            "/orders",
-            &carol,
-            as_alice,
-        ),
-        (
-            "and Alice's profile: Alice's groups, not Carol's",
-            "/me",
-            &carol,
-            as_alice,
-        ),
-        ("Bob has no such right: 403", "/orders", &bob, as_alice),
-        ("Carol must say why: 400", "/orders", &carol, without_reason),
-    ] {
-        text += &format!(
-            "# {what}\ncurl -i http://{address}{path} -H 'authorization: Bearer {token}'{headers}\n\n"
-        );
-    }
-    for (what, path, token, headers) in [
-        ("Alice changes her password", "/password", &alice, ""),
-        (
-            "Carol, as Alice, cannot: 403",
-            "/password",
-            &carol,
-            as_alice,
-        ),
-        ("nor her e-mail address: 403", "/email", &carol, as_alice),
-    ] {
-        text += &format!(
-            "# {what}\ncurl -i -X POST http://{address}{path} -H 'authorization: Bearer {token}'{headers}\n\n"
-        );
-    }
-    text + &format!("# Who was really there\ntail -f {}\n", audit.display())
 }

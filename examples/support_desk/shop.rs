@@ -15,7 +15,7 @@ pub(crate) struct CurrentUser {
 pub(crate) fn router() -> Router {
     Router::new()
         .route("/me", get(me))
-        .route("/orders", get(orders))
+        .route("/orders", get(orders).post(order))
 }
 
 async fn me(Extension(user): Extension<CurrentUser>) -> Json<Value> {
@@ -24,6 +24,10 @@ async fn me(Extension(user): Extension<CurrentUser>) -> Json<Value> {
 
 async fn orders(Extension(user): Extension<CurrentUser>) -> Json<Value> {
     Json(json!({ "customer": user.name, "orders": find_orders(&user.id).await }))
+}
+
+async fn order(Extension(user): Extension<CurrentUser>) -> Json<Value> {
+    Json(json!({ "customer": user.name, "ordered": "a lamp" }))
 }
 
 #[instrument]

@@ -14,6 +14,7 @@ use utoipa::openapi::{
 };
 
 use crate::manage::desk::Desk;
+use crate::manage::oauth;
 use crate::manage::router;
 use crate::manage::routes::{Credential, ROUTES, Route, WELL_KNOWN};
 use crate::manage::schemas;
@@ -37,8 +38,9 @@ pub(super) enum Body {
 
 pub(super) fn document(desk: &Desk) -> OpenApi {
     let mut paths = Paths::new();
+    let base = oauth::issuer_path(desk.minter.issuer_name());
     for route in ROUTES {
-        let path = format!("{}{}", desk.path, route.path);
+        let path = format!("{base}{}{}", desk.path, route.path);
         paths.add_path_operation(path, vec![method(route)], operation(route));
     }
     for route in WELL_KNOWN {

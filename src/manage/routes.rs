@@ -28,7 +28,8 @@ pub enum Credential {
 pub struct Endpoint {
     /// The method.
     pub method: Method,
-    /// The path, with `{..}` for what stands for something.
+    /// The path, with `{..}` for what stands for something; of [`routes`](crate::manage::Manage::routes) within
+    /// where they are mounted.
     pub path: String,
     /// How it is authenticated.
     pub credential: Credential,

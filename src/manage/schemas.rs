@@ -7,7 +7,7 @@ use utoipa::openapi::{
 };
 
 use crate::manage::grants::{EndView, GrantList, GrantView, PersonView};
-use crate::manage::oauth::{OAuthErrorView, TokenView};
+use crate::manage::oauth::{GRANT_TYPES, OAuthErrorView, TokenView};
 use crate::manage::start::{Issued, IssuedAttributes, IssuedData};
 
 pub(super) const BEARER: &str = "bearer";
@@ -135,12 +135,24 @@ fn token_order() -> Object {
         "subject_token_type",
         "requested_token_type",
     ];
-    open(names.map(|name| (name, text())), ["grant_type"])
+    form(names, "grant_type", one_of(GRANT_TYPES))
 }
 
 fn token_question() -> Object {
     let names = ["token", "token_type_hint", "client_id", "client_secret"];
-    open(names.map(|name| (name, text())), ["token"])
+    let token = ObjectBuilder::new().schema_type(Type::String);
+    form(names, "token", token.min_length(Some(1)).build())
+}
+
+/// One of them is required, and so not empty: an empty parameter is none (RFC 6749, section 3.2).
+fn form<const N: usize>(names: [&str; N], required: &str, schema: Object) -> Object {
+    let mut form = open(names.map(|name| (name, text())), [required]);
+    let properties = &mut form.properties;
+    properties.insert(required.to_owned(), schema.into());
+    // What is not known is passed over, and nothing may stand twice.
+    let once = AdditionalProperties::RefOr(text().into());
+    form.additional_properties = Some(Box::new(once));
+    form
 }
 
 fn open<'n>(

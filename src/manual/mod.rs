@@ -8,6 +8,7 @@
 //! | [`errors`] | What does the layer answer, and what is logged? |
 //! | [`observability`] | What stands on spans, in logs and in the audit? |
 //! | [`embedding`] | Where does the layer stand in axum, hyper and tonic? |
+//! | [`grants`] | How does a token for a user begin, and how does it end? |
 //! | [`guards`] | What must not happen while somebody impersonates? |
 //! | [`security`] | What is guaranteed, what is not, and which test holds it? |
 //!
@@ -22,7 +23,8 @@
 //! | facts | groups, scopes, tenant, rank, enabled, login. Each is known or unknown. |
 //! | group | of one issuer: who is in `admins` at one issuer is in no group of another |
 //! | tenant | whom an actor may reach: actor's and target's must be equal unless the actor is staff |
-//! | mode | how far an impersonation goes: `full` or `read_only` |
+//! | mode | how far an impersonation goes: `full`, `read_only` or `scoped` |
+//! | grant | the stored permission for one actor to act as one target, from a start to an end |
 //! | strategy | how a request says that it impersonates |
 //! | role | a strategy without a target: the actor stays itself and has, for one request, named groups and no scopes |
 //! | policy | the one decision whether this actor may do this now |
@@ -54,6 +56,9 @@ pub mod observability {}
 
 #[doc = include_str!("embedding.md")]
 pub mod embedding {}
+
+#[doc = include_str!("grants.md")]
+pub mod grants {}
 
 #[doc = include_str!("guards.md")]
 pub mod guards {}

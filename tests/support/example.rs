@@ -7,11 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The example with a fresh folder for its files.
 pub fn command(name: &str) -> Command {
+    static COMMANDS: AtomicUsize = AtomicUsize::new(0);
+    let number = COMMANDS.fetch_add(1, Ordering::Relaxed);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("examples-{name}-{}", std::process::id()));
+        .join(format!("examples-{name}-{}-{number}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     let mut command = Command::new(binary(name));
@@ -53,6 +56,8 @@ fn features() -> String {
         ("testing", cfg!(feature = "testing")),
         ("sqlite", cfg!(feature = "sqlite")),
         ("chain", cfg!(feature = "chain")),
+        ("mint", cfg!(feature = "mint")),
+        ("manage", cfg!(feature = "manage")),
         ("otel", cfg!(feature = "otel")),
         ("otlp", cfg!(feature = "otlp")),
         ("full", cfg!(feature = "full")),

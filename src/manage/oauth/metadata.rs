@@ -22,17 +22,25 @@ pub(in crate::manage) async fn metadata(desk: Arc<Desk>, _: Call) -> Answered {
         "introspection_endpoint": format!("{base}/oauth2/introspect"),
         "introspection_endpoint_auth_methods_supported": methods,
         "jwks_uri": format!("{origin}/.well-known/jwks.json"),
-        "grant_types_supported": ["client_credentials", exchange::GRANT_TYPE],
+        "grant_types_supported": GRANT_TYPES,
         "response_types_supported": [],
     });
     json(StatusCode::OK, &metadata)
 }
 
+/// What tokens are issued for.
+pub(in crate::manage) const GRANT_TYPES: [&str; 2] = ["client_credentials", exchange::GRANT_TYPE];
+
 /// Where the metadata of that issuer stand (RFC 8414, section 3.1): its path goes behind the well-known one.
 pub(in crate::manage) fn metadata_path(issuer: &str) -> String {
-    let uri: Uri = issuer.parse().unwrap_or_default();
-    let path = uri.path().trim_end_matches('/');
+    let path = issuer_path(issuer);
     format!("/.well-known/oauth-authorization-server{path}")
+}
+
+/// The path of that issuer; empty for one that is a mere host.
+pub(in crate::manage) fn issuer_path(issuer: &str) -> String {
+    let uri: Uri = issuer.parse().unwrap_or_default();
+    uri.path().trim_end_matches('/').to_owned()
 }
 
 fn origin(issuer: &str) -> String {

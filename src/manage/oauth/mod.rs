@@ -14,6 +14,6 @@ mod token;
 
 pub(super) use self::error::OAuthErrorView;
 pub(super) use self::introspect::introspect;
-pub(super) use self::metadata::{metadata, metadata_path};
+pub(super) use self::metadata::{GRANT_TYPES, issuer_path, metadata, metadata_path};
 pub(super) use self::revoke::revoke;
 pub(super) use self::token::{TokenView, token};
