@@ -57,10 +57,13 @@ impl Live {
                 }
                 None => tokio::time::sleep(BETWEEN_LOOKS).await,
             }
-            match self.judge(clock.now()).await {
-                Ok(()) => silent_since = None,
-                Err(Refusal::Denied(_)) => return,
-                Err(Refusal::Unavailable(_) | Refusal::GrantsUnavailable(_)) => {
+            if gate.kept().is_some_and(|grants| grants.is_ending(grant)) {
+                return;
+            }
+            match tokio::time::timeout(LOOK, self.judge(clock.now())).await {
+                Ok(Ok(())) => silent_since = None,
+                Ok(Err(Refusal::Denied(_))) => return,
+                Ok(Err(Refusal::Unavailable(_) | Refusal::GrantsUnavailable(_))) | Err(_) => {
                     let now = clock.monotonic();
                     let since = *silent_since.get_or_insert(now);
                     if now.saturating_sub(since) >= MAX_SILENCE {
@@ -81,6 +84,8 @@ impl Live {
 }
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(900);
+/// A store or a directory that takes longer is silent.
+const LOOK: Duration = Duration::from_secs(1);
 const MAX_SILENCE: Duration = Duration::from_secs(5);
 
 impl fmt::Debug for Live {

@@ -125,12 +125,13 @@ impl Grants {
     ///
     /// When the store cannot say.
     pub fn find(&self, id: &GrantId) -> Answer<Result<Option<Grant>, StoreError>> {
-        let found = self.0.store.find(id);
-        if self.0.pending.is_empty() {
-            return found;
-        }
-        let grants = self.clone();
-        found.map(move |found| Ok(found?.map(|grant| grants.0.pending.apply(grant))))
+        let (grants, id) = (self.clone(), *id);
+        self.0.store.find(&id).map(move |found| match found? {
+            Some(grant) if *grant.id() != id => Err(StoreError::unavailable(
+                "the store answered with another grant",
+            )),
+            found => Ok(found.map(|grant| grants.0.pending.apply(grant))),
+        })
     }
 
     /// The grants that the filter names, newest start first.
@@ -262,18 +263,27 @@ impl Grants {
     }
 
     async fn end_as(&self, id: &GrantId, end: End) -> Result<Option<Ended>, StoreError> {
-        let ended = self.0.store.end(id, end.clone()).await;
+        // It is over here before the store is asked, which may never answer.
+        let asking = self.0.pending.add(*id, end.clone());
+        self.0.hub.tell(id);
+        self.keep_sweeping();
+        let ended = self.0.store.end(id, end).await;
         match &ended {
-            Ok(Some(ended)) if ended.now => self.tell_end(&ended.grant),
-            Ok(_) => {}
-            Err(error) => {
-                log(error, "the end of a grant was not kept, and is tried again");
-                self.0.pending.add(*id, end);
-                self.0.hub.tell(id);
-                self.keep_sweeping();
+            Ok(kept) => {
+                self.0.pending.remove(id);
+                if let Some(kept) = kept.as_ref().filter(|kept| kept.now) {
+                    self.tell_end(&kept.grant);
+                }
             }
+            Err(error) => log(error, "the end of a grant was not kept, and is tried again"),
         }
+        drop(asking);
         ended
+    }
+
+    /// Whether it is over here, though the store does not know it yet.
+    pub(crate) fn is_ending(&self, id: &GrantId) -> bool {
+        self.0.pending.contains(id)
     }
 
     /// Ends all grants of a person, as actor or as target.
@@ -355,10 +365,11 @@ impl Grants {
     ///
     /// When the store could not do it.
     pub async fn sweep(&self) -> Result<(), StoreError> {
-        for (id, end) in self.0.pending.all() {
-            if let Ok(kept) = self.0.store.end(&id, end).await {
-                self.0.pending.remove(&id);
-                if let Some(kept) = kept.filter(|kept| kept.now) {
+        for (id, end) in self.0.pending.left() {
+            if let Ok(kept) = self.0.store.end(&id, end.clone()).await {
+                // It may have been kept when nobody waited for the answer any more.
+                let is_it = |kept: &Ended| kept.now || kept.grant.state().end == Some(end);
+                if let (true, Some(kept)) = (self.0.pending.remove(&id), kept.filter(is_it)) {
                     self.tell_end(&kept.grant);
                 }
             }
