@@ -182,9 +182,13 @@ async fn a81_a_file_that_may_not_be_written() {
     let api = api(&path).await;
     let may = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     let side = |end: &str| folder.path().join(format!("grants.sqlite{end}"));
-    let all = |mode| ["", "-wal", "-shm"].map(|end| may(&side(end), mode));
+    let all = |mode| {
+        ["", "-wal", "-shm"]
+            .into_iter()
+            .for_each(|end| may(&side(end), mode))
+    };
     let (minted, _) = api.begin(&api.carol(), json!({})).await;
-    drop(all(0o444));
+    all(0o444);
     may(folder.path(), 0o555);
     // Whoever comes now cannot write; the desk is told so when it is built.
     let fresh = grant::sqlite(&path);
@@ -199,7 +203,7 @@ async fn a81_a_file_that_may_not_be_written() {
     // What is open already goes on, and what it acknowledges is kept.
     assert_eq!(api.get("/me", &minted).await.body["sub"], "alice");
     may(folder.path(), 0o755);
-    drop(all(0o600));
+    all(0o600);
     assert!(grant::sqlite(&path).check().is_ok());
     assert_eq!(api.get("/me", &minted).await.body["sub"], "alice");
 }
