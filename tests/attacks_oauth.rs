@@ -334,11 +334,7 @@ async fn o1_what_is_minted_is_never_more_than_what_it_comes_from() {
                     assert_eq!(lived, lives.min(ttl).min(900), "{lives} {ttl} {mode}");
                     assert!(span("exp") <= own["exp"].as_u64().unwrap());
                     assert!(made["aud"].is_string(), "one audience: {made}");
-                    assert_eq!(
-                        made["groups"],
-                        json!(["customers", "beta"]),
-                        "the target's"
-                    );
+                    assert_eq!(made["groups"], json!(["customers", "beta"]), "the target's");
                     assert_eq!(made["act"], json!({ "sub": "carol", "iss": ISSUER }));
                 }
                 let narrowed = if mode == "read_only" {

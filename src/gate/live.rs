@@ -22,13 +22,19 @@ struct Going {
 }
 
 impl Live {
-    /// What goes on by that permit; `None` where there is no grant that could end.
-    pub(crate) fn of(gate: &Arc<Gate>, clock: &Arc<dyn Clock>, permit: &Permit) -> Option<Self> {
+    /// What goes on by that permit; `None` where there is no grant that could end. The actor is as its
+    /// credential says: what the directory added is asked anew each time.
+    pub(crate) fn of(
+        gate: &Arc<Gate>,
+        clock: &Arc<dyn Clock>,
+        actor: Verified<Identity>,
+        permit: &Permit,
+    ) -> Option<Self> {
         let ask = permit.ask();
         Some(Self(Arc::new(Going {
             gate: Arc::clone(gate),
             clock: Arc::clone(clock),
-            actor: permit.actor().clone(),
+            actor,
             ask: ask.clone(),
             grant: *ask.grant()?,
         })))

@@ -347,7 +347,7 @@ async fn what_goes_on_is_told_at_once() {
     let grant = bench.start().await;
     let permit = bench.use_it(grant.id()).await.unwrap();
     let clock: Arc<dyn Clock> = Arc::new(bench.clock.clone());
-    let live = Live::of(&bench.gate, &clock, &permit).unwrap();
+    let live = Live::of(&bench.gate, &clock, bench.carol(), &permit).unwrap();
     let going = tokio::spawn(async move { live.ended().await });
     tokio::task::yield_now().await;
     assert!(!going.is_finished());

@@ -16,6 +16,7 @@ use tracing::Span;
 use crate::answer::Answer;
 use crate::audit::{AuditError, Recorded};
 use crate::gate::Refusal;
+use crate::identity::Identity;
 use crate::measure::Measurement;
 use crate::middleware::config::Config;
 use crate::middleware::pipeline::steps::recorded;
@@ -55,6 +56,8 @@ enum Stage {
     },
     Deciding {
         span: Span,
+        /// Who asks under a grant, as the credential says.
+        under_grant: Option<Verified<Identity>>,
         answer: Answer<Result<Permit, Refusal>>,
     },
     Recording {
@@ -158,11 +161,23 @@ impl Pipeline {
                         });
                     }
                 },
-                Stage::Deciding { span, mut answer } => {
+                Stage::Deciding {
+                    span,
+                    under_grant,
+                    mut answer,
+                } => {
                     let polled = span.in_scope(|| ready(&mut answer, &mut cx));
                     match polled {
-                        Poll::Ready(admitted) => self.decided(config, parts, span, admitted),
-                        Poll::Pending => return self.stay(Stage::Deciding { span, answer }),
+                        Poll::Ready(admitted) => {
+                            self.decided(config, parts, (span, under_grant), admitted)
+                        }
+                        Poll::Pending => {
+                            return self.stay(Stage::Deciding {
+                                span,
+                                under_grant,
+                                answer,
+                            });
+                        }
                     }
                 }
                 Stage::Recording {

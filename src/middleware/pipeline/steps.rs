@@ -9,6 +9,7 @@ use tracing::Span;
 use crate::answer::Answer;
 use crate::audit::{AuditError, Recorded};
 use crate::gate::{Live, Refusal};
+use crate::identity::Identity;
 use crate::measure::{Measurement, RuleKind};
 use crate::middleware::config::{Config, Decision, Preflight, WithoutCredential};
 use crate::middleware::own;
@@ -172,15 +173,20 @@ impl Pipeline {
         };
         let Requested { actor, ask, .. } = requested;
         let span = stamp::open_span(actor.key(), ask.strategy());
+        let under_grant = ask.grant().map(|_| actor.clone());
         let answer = span.in_scope(|| gate.admit(actor, ask, self.now));
-        Stage::Deciding { span, answer }
+        Stage::Deciding {
+            span,
+            under_grant,
+            answer,
+        }
     }
 
     pub(super) fn decided(
         &self,
         config: &Config,
         parts: &Parts,
-        span: Span,
+        (span, under_grant): (Span, Option<Verified<Identity>>),
         admitted: Result<Permit, Refusal>,
     ) -> Next {
         let permit = match admitted {
@@ -199,7 +205,7 @@ impl Pipeline {
         let Some(Decision { gate, trail, .. }) = &config.decision else {
             return Err(RejectionKind::Forbidden.into());
         };
-        let live = Live::of(gate, &config.clock, &permit);
+        let live = under_grant.and_then(|actor| Live::of(gate, &config.clock, actor, &permit));
         let session = Session::begin(trail, permit, live, span, self.now);
         let answer = {
             let _entered = session.enter();
