@@ -63,6 +63,9 @@ impl Live {
                 }
                 None => tokio::time::sleep(BETWEEN_LOOKS).await,
             }
+            if gate.kept().is_some_and(|grants| grants.is_ending(grant)) {
+                return;
+            }
             let asked_at = clock.monotonic();
             // Whoever does not answer meanwhile must not keep an end from being heard.
             let judged = tokio::time::timeout(BETWEEN_LOOKS, self.judge(clock.now())).await;

@@ -25,8 +25,9 @@ use crate::token::{UrlRule, strict_object};
 /// (`POST /oauth2/introspect` of the feature `manage`), as an app client with the right `introspect`.
 ///
 /// `url` is `https`, or `http` of this machine. Redirects are not followed; connecting may take 2 s, an answer
-/// 5 s and 64 KiB. An answer is kept for 2 s, and whoever asks meanwhile waits for the one question that is
-/// under way. As long as the service cannot be asked, requests under grants are refused with 503.
+/// 5 s and 64 KiB. An answer is kept for 2 s, though never beyond its `exp`, and whoever asks meanwhile waits
+/// for the one question that is under way. As long as the service cannot be asked, requests under grants are
+/// refused with 503.
 ///
 /// ```
 /// use std::time::Duration;
@@ -180,7 +181,13 @@ impl Shared {
     fn fresh(&self, entry: &Entry, now: Timestamp) -> Option<Said> {
         let said = entry.last()?;
         let fresh = now >= said.at && now.saturating_since(said.at) < self.keep;
-        (fresh && said.look.is_ok()).then_some(said)
+        // RFC 7662, section 4: nothing is kept beyond what it says itself.
+        let counts = match &said.look {
+            Ok(Look::Elsewhere(told)) => told.expires_at.is_none_or(|end| now < end),
+            Ok(_) => true,
+            Err(_) => false,
+        };
+        (fresh && counts).then_some(said)
     }
 
     async fn look(&self, id: &GrantId, entry: &Entry, now: Timestamp) -> Result<Look, StoreError> {
@@ -259,6 +266,7 @@ fn read(body: &[u8], id: &GrantId) -> Option<Look> {
         reason: text("reason").and_then(|reason| Reason::parse(reason, MAX_REASON).ok()),
         ticket: text("ticket").and_then(|ticket| Ticket::parse(ticket).ok()),
         started_at: started_at(&said),
+        expires_at: { said.get("exp").and_then(Value::as_i64) }.map(Timestamp::from_unix_seconds),
     };
     Some(Look::Elsewhere(Box::new(told)))
 }

@@ -126,12 +126,13 @@ impl Grants {
     ///
     /// When the store cannot say.
     pub fn find(&self, id: &GrantId) -> Answer<Result<Option<Grant>, StoreError>> {
-        let found = self.0.store.find(id);
-        if self.0.pending.is_empty() {
-            return found;
-        }
-        let grants = self.clone();
-        found.map(move |found| Ok(found?.map(|grant| grants.0.pending.apply(grant))))
+        let (grants, id) = (self.clone(), *id);
+        self.0.store.find(&id).map(move |found| match found? {
+            Some(grant) if *grant.id() != id => Err(StoreError::unavailable(
+                "the store answered with another grant",
+            )),
+            found => Ok(found.map(|grant| grants.0.pending.apply(grant))),
+        })
     }
 
     /// The grants that the filter names, newest start first.
@@ -263,22 +264,27 @@ impl Grants {
     }
 
     async fn end_as(&self, id: &GrantId, end: End) -> Result<Option<Ended>, StoreError> {
-        let mut unkept = Unkept {
-            grants: self,
-            id: *id,
-            end: Some(end.clone()),
-        };
+        // It is over here before the store is asked, which may never answer.
+        let asking = self.0.pending.add(*id, end.clone());
+        self.0.hub.tell(id);
+        self.keep_sweeping();
         let ended = self.0.store.end(id, end).await;
         match &ended {
             Ok(kept) => {
-                unkept.end = None;
-                if let Some(ended) = kept.as_ref().filter(|ended| ended.now) {
-                    self.tell_end(&ended.grant);
+                self.0.pending.remove(id);
+                if let Some(kept) = kept.as_ref().filter(|kept| kept.now) {
+                    self.tell_end(&kept.grant);
                 }
             }
             Err(error) => log(error, "the end of a grant was not kept, and is tried again"),
         }
+        drop(asking);
         ended
+    }
+
+    /// Whether it is over here, though the store does not know it yet.
+    pub(crate) fn is_ending(&self, id: &GrantId) -> bool {
+        self.0.pending.contains(id)
     }
 
     /// Ends all grants of a person, as actor or as target.
@@ -360,12 +366,11 @@ impl Grants {
     ///
     /// When the store could not do it.
     pub async fn sweep(&self) -> Result<(), StoreError> {
-        for (id, end) in self.0.pending.all() {
+        for (id, end) in self.0.pending.left() {
             if let Ok(kept) = self.0.store.end(&id, end.clone()).await {
-                self.0.pending.remove(&id);
-                // The store may have kept it when nobody waited any more.
-                let is_it = |kept: &Ended| kept.grant.state().end.as_ref() == Some(&end);
-                if let Some(kept) = kept.filter(|kept| kept.now || is_it(kept)) {
+                // It may have been kept when nobody waited for the answer any more.
+                let is_it = |kept: &Ended| kept.now || kept.grant.state().end == Some(end);
+                if let (true, Some(kept)) = (self.0.pending.remove(&id), kept.filter(is_it)) {
                     self.tell_end(&kept.grant);
                 }
             }
@@ -401,8 +406,12 @@ impl Grants {
                 let Some(grants) = shared.upgrade().map(Self) else {
                     return;
                 };
-                if let Err(error) = grants.sweep().await {
-                    log(&error, "grants could not be swept");
+                // A store that panics ends one sweep.
+                let swept = tokio::spawn(async move { grants.sweep().await });
+                match swept.await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => log(&error, "grants could not be swept"),
+                    Err(error) => log(&StoreError::unavailable(error), "grants could not be swept"),
                 }
             }
         });
@@ -440,24 +449,6 @@ impl Grants {
                 }
             }
             Err(_) => unrecorded(&AuditError::new("the sink panicked")),
-        }
-    }
-}
-
-/// An end on its way to the store. Whatever becomes of that, an error, a panic, or a caller that waits no
-/// longer: in this process it is an end, and it is tried again.
-struct Unkept<'a> {
-    grants: &'a Grants,
-    id: GrantId,
-    end: Option<End>,
-}
-
-impl Drop for Unkept<'_> {
-    fn drop(&mut self) {
-        if let Some(end) = self.end.take() {
-            self.grants.0.pending.add(self.id, end);
-            self.grants.0.hub.tell(&self.id);
-            self.grants.keep_sweeping();
         }
     }
 }

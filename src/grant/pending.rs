@@ -8,9 +8,31 @@ use crate::terms::GrantId;
 /// Ends that the store has not kept yet. For this process they are ends already.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    ends: Mutex<HashMap<GrantId, End>>,
+    ends: Mutex<HashMap<GrantId, Waiting>>,
     /// How many there are, because there is hardly ever one.
     count: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    end: End,
+    /// How many ask the store for it at this moment.
+    asking: usize,
+}
+
+/// Somebody asks the store for an end, until dropped: whoever waits for the store may leave before it answers.
+#[derive(Debug)]
+pub(super) struct Asking<'p> {
+    pending: &'p Pending,
+    id: GrantId,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let Some(waiting) = self.pending.locked().get_mut(&self.id) {
+            waiting.asking = waiting.asking.saturating_sub(1);
+        }
+    }
 }
 
 impl Pending {
@@ -19,24 +41,36 @@ impl Pending {
     }
 
     /// The first end stays.
-    pub(super) fn add(&self, id: GrantId, end: End) {
+    pub(super) fn add(&self, id: GrantId, end: End) -> Asking<'_> {
         let mut ends = self.locked();
-        ends.entry(id).or_insert(end);
+        let waiting = ends.entry(id).or_insert(Waiting { end, asking: 0 });
+        waiting.asking += 1;
         self.count.store(ends.len(), Ordering::Release);
+        Asking { pending: self, id }
     }
 
-    pub(super) fn remove(&self, id: &GrantId) {
+    /// Whether it was there.
+    pub(super) fn remove(&self, id: &GrantId) -> bool {
         let mut ends = self.locked();
-        ends.remove(id);
+        let removed = ends.remove(id).is_some();
         self.count.store(ends.len(), Ordering::Release);
+        removed
     }
 
-    pub(super) fn all(&self) -> Vec<(GrantId, End)> {
+    pub(super) fn contains(&self, id: &GrantId) -> bool {
+        !self.is_empty() && self.locked().contains_key(id)
+    }
+
+    /// Those for which nobody asks the store at this moment.
+    pub(super) fn left(&self) -> Vec<(GrantId, End)> {
         if self.is_empty() {
             return Vec::new();
         }
         let ends = self.locked();
-        ends.iter().map(|(id, end)| (*id, end.clone())).collect()
+        ends.iter()
+            .filter(|(_, waiting)| waiting.asking == 0)
+            .map(|(id, waiting)| (*id, waiting.end.clone()))
+            .collect()
     }
 
     /// The grant, ended if it is to be.
@@ -44,17 +78,18 @@ impl Pending {
         if grant.state().end.is_some() || self.is_empty() {
             return grant;
         }
-        let Some(end) = self.locked().get(grant.id()).cloned() else {
+        let ends = self.locked();
+        let Some(waiting) = ends.get(grant.id()) else {
             return grant;
         };
         let state = State {
-            end: Some(end),
+            end: Some(waiting.end.clone()),
             ..grant.state().clone()
         };
         Grant::new(Arc::clone(grant.start()), state)
     }
 
-    fn locked(&self) -> MutexGuard<'_, HashMap<GrantId, End>> {
+    fn locked(&self) -> MutexGuard<'_, HashMap<GrantId, Waiting>> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

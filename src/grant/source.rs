@@ -51,6 +51,8 @@ pub(crate) struct Told {
     pub(crate) reason: Option<Reason>,
     pub(crate) ticket: Option<Ticket>,
     pub(crate) started_at: Option<Timestamp>,
+    /// When the grant ends by itself, as far as that service knows.
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 impl GrantSource {

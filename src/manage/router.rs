@@ -7,7 +7,7 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use http::{HeaderValue, StatusCode};
 
 use crate::manage::caught::caught;
@@ -113,6 +113,10 @@ async fn finish(request: Request, next: Next, caching: HeaderValue) -> Response 
     } else {
         HeaderValue::from_static("no-store")
     };
+    if caching == "no-store" {
+        // RFC 6749, section 5.1.
+        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    }
     headers.insert(CACHE_CONTROL, caching);
     if headers.contains_key(CONTENT_TYPE) {
         let nosniff = HeaderValue::from_static("nosniff");

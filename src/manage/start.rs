@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::audit::OfGrant;
+use crate::audit::{OfGrant, Recorded};
 use crate::gate::Refusal;
 use crate::grant::{Beginning, Filter, Grant, Others, Page, Standing, Started};
 use crate::identity::{Affiliation, Identity, Kind, Names};
@@ -21,7 +21,7 @@ use crate::manage::issue;
 use crate::manage::wanted::WantedIssuer;
 use crate::policy::{Permit, Right};
 use crate::rejection::{Rejection, RejectionKind};
-use crate::terms::{Ask, GrantId, GrantSecret, Mode, Strategy, TargetRef};
+use crate::terms::{Ask, EndReason, GrantId, GrantSecret, Mode, Strategy, TargetRef};
 use crate::time::Timestamp;
 use crate::token::Verified;
 
@@ -317,21 +317,36 @@ impl Starting<'_> {
             now,
         };
         let starting = desk.grants.start(&recorded, &beginning);
-        let other = match desk.stored(starting, parts).await? {
-            Started::New(grant, _) => {
+        let other = match desk.stored(starting, parts).await {
+            Ok(Started::New(grant, _)) => {
                 return Ok(Begun {
                     recorded,
                     deadline: grant.deadline(),
                     secret: Some(secret),
                 });
             }
-            Started::Same(other) | Started::TooMany(other) => other,
+            Ok(Started::Same(other) | Started::TooMany(other)) => other,
+            Err(answer) => return Err(self.take_back(&recorded, answer).await),
         };
         // Somebody was faster, and the event says something that did not happen.
         let refused = issue::undone(&recorded, "conflict");
         Err(desk
             .conflict(&refused, in_the_way(other.id()), parts, now)
             .await)
+    }
+
+    /// Whether the store kept it nobody knows: it is over, and the record says that it never was.
+    async fn take_back(&self, recorded: &Recorded, answer: Box<Response>) -> Box<Response> {
+        let (desk, parts, now) = (self.desk, self.parts, self.now);
+        if let Some(id) = recorded.permit().ask().grant() {
+            let ending = desk.grants.end(id, EndReason::Stopped, None);
+            drop(desk.stored(ending, parts).await);
+        }
+        let refused = issue::undone(recorded, "grant_not_kept");
+        match desk.layer.record_denial(&refused, parts, now).await {
+            Ok(()) => answer,
+            Err(rejection) => desk.reject(rejection, parts),
+        }
     }
 
     async fn conflict(&self, permit: Permit, other: &Grant) -> Box<Response> {

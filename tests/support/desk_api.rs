@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -104,8 +106,13 @@ impl Api {
             .client(tickets.scopes(["tickets:read", "tickets:write"]))
             .client(plain);
         let manage = manage(builder).build().unwrap();
+        let ran = Arc::clone(&desk.ran);
+        let handler = move |request: axum::extract::Request| {
+            ran.fetch_add(1, Ordering::SeqCst);
+            async move { tell(&request) }
+        };
         let app = Router::new()
-            .route("/me", get(handler))
+            .route("/me", get(handler.clone()))
             .route("/write", any(handler))
             .layer(layer.clone())
             .merge(manage.routes())
@@ -136,8 +143,12 @@ impl Api {
         self.desk.token("erin", &["security"]).sign()
     }
 
+    /// Sends it; also says whether a handler ran, where one request comes at a time.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Seen {
-        exchange(&self.client, request).await
+        let before = self.desk.ran.load(Ordering::SeqCst);
+        let mut seen = exchange(&self.client, request).await;
+        seen.ran = self.desk.ran.load(Ordering::SeqCst) > before;
+        seen
     }
 
     /// A request with a bearer token, if it is not empty, and a body in JSON, if it is not null.
@@ -210,8 +221,4 @@ pub fn issued(seen: &Seen) -> (String, String) {
     let attributes = &seen.body["data"]["attributes"];
     let text = |name: &str| attributes[name].as_str().unwrap().to_owned();
     (text("token"), text("grant"))
-}
-
-async fn handler(request: axum::extract::Request) -> String {
-    tell(&request)
 }
