@@ -220,7 +220,7 @@ fn s16_l3_p13_what_could_not_work_is_an_error_before_any_request() {
     let with = |limits: GrantLimits| {
         desk.bare()
             .issuer(desk.accepted())
-            .grants(&Grants::with_limits(grant::memory(), limits))
+            .grants(Grants::with_limits(grant::memory(), limits))
             .mint(&minter)
     };
     let usual = || with(GrantLimits::default());
@@ -266,7 +266,7 @@ fn s16_l3_p13_what_could_not_work_is_an_error_before_any_request() {
         .issuer(desk.accepted())
         .audit(desk.sink.clone())
         .policy(policy::allow_all())
-        .grants(&Grants::new(grant::memory()))
+        .grants(Grants::new(grant::memory()))
         .mint(&minter)
         .build()
         .unwrap();
