@@ -9,6 +9,7 @@ mod desk_api;
 mod over_http;
 #[path = "support/shop.rs"]
 mod shop;
+#[cfg(feature = "sqlite")]
 #[path = "support/sinks.rs"]
 mod sinks;
 mod support;
@@ -25,7 +26,7 @@ use desk_api::{Api, MINTER};
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use serde_json::{Value, json};
-use shop::{Acting, Shop, assert_both, grants};
+use shop::{Acting, Shop, grants};
 use support::{AUDIENCE, Desk};
 use tower_impersonate::audit::EventName;
 use tower_impersonate::grant::{self, GrantLimits, Grants};
@@ -369,6 +370,7 @@ async fn p25_what_is_wrong_with_a_token_is_told_to_the_log_alone() {
 #[cfg(feature = "sqlite")]
 mod kept {
     use super::*;
+    use shop::assert_both;
     use sinks::Folder;
     use sqlx::sqlite::SqliteConnectOptions;
     use sqlx::{ConnectOptions, Connection};
