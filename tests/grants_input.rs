@@ -9,6 +9,7 @@ mod desk_api;
 mod over_http;
 #[path = "support/shop.rs"]
 mod shop;
+#[cfg(feature = "sqlite")]
 #[path = "support/sinks.rs"]
 mod sinks;
 mod support;
@@ -25,7 +26,7 @@ use desk_api::{Api, MINTER};
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use serde_json::{Value, json};
-use shop::{Acting, Shop, assert_both, grants};
+use shop::{Acting, Shop, grants};
 use support::{AUDIENCE, Desk};
 use tower_impersonate::audit::EventName;
 use tower_impersonate::grant::{self, GrantLimits, Grants};
@@ -220,7 +221,7 @@ fn s16_l3_p13_what_could_not_work_is_an_error_before_any_request() {
     let with = |limits: GrantLimits| {
         desk.bare()
             .issuer(desk.accepted())
-            .grants(&Grants::with_limits(grant::memory(), limits))
+            .grants(Grants::with_limits(grant::memory(), limits))
             .mint(&minter)
     };
     let usual = || with(GrantLimits::default());
@@ -266,7 +267,7 @@ fn s16_l3_p13_what_could_not_work_is_an_error_before_any_request() {
         .issuer(desk.accepted())
         .audit(desk.sink.clone())
         .policy(policy::allow_all())
-        .grants(&Grants::new(grant::memory()))
+        .grants(Grants::new(grant::memory()))
         .mint(&minter)
         .build()
         .unwrap();
@@ -369,6 +370,7 @@ async fn p25_what_is_wrong_with_a_token_is_told_to_the_log_alone() {
 #[cfg(feature = "sqlite")]
 mod kept {
     use super::*;
+    use shop::assert_both;
     use sinks::Folder;
     use sqlx::sqlite::SqliteConnectOptions;
     use sqlx::{ConnectOptions, Connection};

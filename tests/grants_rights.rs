@@ -135,6 +135,7 @@ async fn l1_l2_l5_p7_p8_p9_the_policy_sees_the_pair() {
     };
     let rank = || policy::in_group("support").and(policy::rank(Identity::rank));
     type Made = Box<dyn Fn() -> policy::Rule>;
+    type Row<'a> = (&'a str, Made, &'a str, &'a [&'a str], &'a str, bool);
     let people = [
         person("lee", &["support"])
             .with_username("Lee")
@@ -152,7 +153,7 @@ async fn l1_l2_l5_p7_p8_p9_the_policy_sees_the_pair() {
             .with_username("Root")
             .with_rank(3),
     ];
-    let rows: [(&str, Made, &str, &[&str], &str, bool); 13] = [
+    let rows: [Row<'_>; 13] = [
         (
             "L1 regular",
             Box::new(super_or_staff),
