@@ -225,7 +225,7 @@ async fn x4_o6_the_answer_has_these_members_and_never_a_refresh_token() {
 }
 
 #[tokio::test]
-async fn x5_a139_every_error_has_its_code() {
+async fn a139_x5_every_error_has_its_code() {
     let api = Api::start().await;
     let scopes = json!({ "scopes": ["a", "b"] });
     let (minted, id) = api.begin(&api.carol(), scopes).await;

@@ -138,11 +138,8 @@ async fn a81_a_locked_file() {
         &path,
         async || *lock.lock().await = Some(db.begin_with("BEGIN IMMEDIATE").await.unwrap()),
         async || {
-            { lock.lock().await.take() }
-                .unwrap()
-                .rollback()
-                .await
-                .unwrap()
+            let held = lock.lock().await.take().unwrap();
+            held.rollback().await.unwrap();
         },
     )
     .await;
@@ -183,9 +180,9 @@ async fn a81_a_file_that_may_not_be_written() {
     let may = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     let side = |end: &str| folder.path().join(format!("grants.sqlite{end}"));
     let all = |mode| {
-        ["", "-wal", "-shm"]
-            .into_iter()
-            .for_each(|end| may(&side(end), mode))
+        for end in ["", "-wal", "-shm"] {
+            may(&side(end), mode);
+        }
     };
     let (minted, _) = api.begin(&api.carol(), json!({})).await;
     all(0o444);

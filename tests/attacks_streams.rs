@@ -97,7 +97,7 @@ enum Going {
 
 impl Going {
     /// Waits until it is cut. A body ends by an error and without trailers; a socket by its handler.
-    async fn is_cut(mut self) {
+    async fn until_cut(mut self) {
         let cut = async {
             match &mut self {
                 Self::Body(body) => loop {
@@ -348,7 +348,7 @@ async fn a152_a153_what_goes_on_is_cut_within_a_second_of_the_end_of_its_grant()
                 }
                 _ => assert_eq!(api.grants.end_session("carols").await.unwrap(), 1),
             }
-            going.is_cut().await;
+            going.until_cut().await;
             let took = begun.elapsed();
             println!("{kind:?} {how}: cut after {took:?}");
             assert!(took < Duration::from_secs(1), "{kind:?} {how}: {took:?}");
@@ -392,7 +392,7 @@ async fn a153_a_deadline_and_what_becomes_of_people_cut_it_too() {
                 "the target was disabled" => drop(users.insert(person("alice").disabled_account())),
                 _ => drop(users.remove(person("alice").key())),
             }
-            going.is_cut().await;
+            going.until_cut().await;
             println!("{kind:?}, {how}: cut after {:?}", begun.elapsed());
             let found = api
                 .grants
@@ -417,7 +417,7 @@ async fn a153_the_bound_is_the_grants_and_not_the_tokens() {
     tokio::time::sleep(Duration::from_millis(1200)).await;
     going.goes_on().await;
     assert_eq!(revoke(&api, &id).await, 204);
-    going.is_cut().await;
+    going.until_cut().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -441,7 +441,7 @@ async fn a74_a153_a_revocation_that_the_store_does_not_take_cuts_it_as_well() {
             store.fails(STEPS, fault);
             let begun = Instant::now();
             let (status, ()) = tokio::join!(revoke(&api, &id), async {
-                going.is_cut().await;
+                going.until_cut().await;
                 println!("{kind:?} {fault:?}: cut after {:?}", begun.elapsed());
             });
             assert_eq!(status, 503);
@@ -468,7 +468,7 @@ async fn a74_a153_while_nobody_can_say_it_goes_on_for_five_seconds() {
         // The clock of the layer stands still by now.
         going.goes_on().await;
         api.advance(5);
-        going.is_cut().await;
+        going.until_cut().await;
     }
 }
 

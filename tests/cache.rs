@@ -1,7 +1,7 @@
 //! How long a verified token stays known: as long as its times and its key allow, whatever the clocks
 //! and the endpoint of keys do; seen by requests through the whole layer.
 //!
-//! Not here: A-64, because nothing in this crate revokes a token; it counts until it expires.
+//! Not here: A-64, a token that is revoked by way of its grant; see `attacks_store`.
 
 #[path = "support/key_server.rs"]
 mod key_server;

@@ -52,6 +52,10 @@ pub(crate) struct Told {
     pub(crate) ticket: Option<Ticket>,
     pub(crate) started_at: Option<Timestamp>,
     /// When the grant ends by itself, as far as that service knows.
+    #[cfg_attr(
+        not(feature = "jwks"),
+        allow(dead_code, reason = "it is asked over HTTP")
+    )]
     pub(crate) expires_at: Option<Timestamp>,
 }
 
