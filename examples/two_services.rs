@@ -59,6 +59,7 @@ async fn desk(port: u16) -> Result<(), BoxError> {
     let minter = Minter::builder(&url)
         .key_file(folder.join("two_services_key.jwk"))
         .audiences(["desk", "billing"])
+        .own_audience("desk")
         .build()?;
     let layer = ImpersonationLayer::builder()
         .issuer(issuer.issuer().audiences(["desk"]))
