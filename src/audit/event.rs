@@ -134,6 +134,8 @@ pub struct Event<'a> {
     pub grant: Option<GrantId>,
     /// The deadline of a grant that started or was extended.
     pub deadline: Option<Timestamp>,
+    /// The app client to which a token was issued in an exchange (RFC 8693).
+    pub client: Option<&'a str>,
     /// How a grant ended.
     pub end: Option<EndInfo<'a>>,
 }
@@ -235,6 +237,7 @@ impl<'a> Event<'a> {
             completed: None,
             grant: permit.ask().grant().copied(),
             deadline: None,
+            client: None,
             end: None,
         }
     }
@@ -264,6 +267,7 @@ impl<'a> Event<'a> {
             completed: None,
             grant: ask.grant().copied(),
             deadline: None,
+            client: None,
             end: None,
         }
     }
@@ -291,6 +295,7 @@ impl<'a> Event<'a> {
             completed: None,
             grant: { refused.ask.as_ref() }.and_then(Ask::grant).copied(),
             deadline: None,
+            client: None,
             end: None,
         }
     }
@@ -363,6 +368,7 @@ impl Serialize for Event<'_> {
         )?;
         some(m, "impersonation.grant.id", self.grant.map(Text))?;
         some(m, "impersonation.grant.deadline", self.deadline.map(Text))?;
+        some(m, "impersonation.client.id", self.client)?;
         if let Some(end) = &self.end {
             m.serialize_entry("impersonation.end.reason", end.reason.as_str())?;
             some(
@@ -478,6 +484,7 @@ impl Completion {
             completed: Some(self.info),
             grant: permit.ask().grant().copied(),
             deadline: None,
+            client: None,
             end: None,
         }
     }

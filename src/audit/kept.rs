@@ -27,6 +27,7 @@ pub(super) struct Owned {
     completed: Option<CompletedInfo>,
     grant: Option<GrantId>,
     deadline: Option<Timestamp>,
+    client: Option<String>,
     end: Option<(EndReason, Option<IdentityKey>)>,
 }
 
@@ -57,6 +58,7 @@ impl Kept {
             completed,
             grant,
             deadline,
+            client,
             end,
         } = event;
         Self::Event(Box::new(Owned {
@@ -76,6 +78,7 @@ impl Kept {
             completed: *completed,
             grant: *grant,
             deadline: *deadline,
+            client: client.map(str::to_owned),
             end: end.map(|end| (end.reason, end.by.cloned())),
         }))
     }
@@ -107,6 +110,7 @@ impl Owned {
             completed: self.completed,
             grant: self.grant,
             deadline: self.deadline,
+            client: self.client.as_deref(),
             end: { self.end.as_ref() }.map(|(reason, by)| EndInfo::new(*reason, by.as_ref())),
         }
     }

@@ -57,14 +57,14 @@ impl Trail {
     /// Records what becomes of a grant before it does. The answer is the proof.
     pub fn of_grant(
         &self,
-        step: OfGrant,
+        step: OfGrant<'_>,
         permit: Permit,
         parts: &Parts,
         now: Timestamp,
     ) -> Answer<Result<Recorded, AuditError>> {
-        let (name, deadline) = match step {
-            OfGrant::Starts { deadline } => (EventName::Started, Some(deadline)),
-            OfGrant::Issues => (EventName::Issued, None),
+        let (name, deadline, client) = match step {
+            OfGrant::Starts { deadline } => (EventName::Started, Some(deadline), None),
+            OfGrant::Issues { client } => (EventName::Issued, None, client),
         };
         let record = Arc::new(Record {
             id: EventId::new(now),
@@ -78,6 +78,7 @@ impl Trail {
         event.groups = permit.groups();
         event.request = Some(RequestInfo::of(parts));
         event.deadline = deadline;
+        event.client = client;
         let written = self.sink.record(&event);
         written.map(move |written| written.map(|()| Recorded(record)))
     }
@@ -145,14 +146,17 @@ impl Trail {
 
 /// A step in the life of a grant that follows from a permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OfGrant {
+pub enum OfGrant<'a> {
     /// It starts, and ends by itself then.
     Starts {
         /// When it ends by itself.
         deadline: Timestamp,
     },
     /// A token is issued under it.
-    Issues,
+    Issues {
+        /// The app client that gets it, where it is not the actor's own.
+        client: Option<&'a str>,
+    },
 }
 
 impl fmt::Debug for Trail {

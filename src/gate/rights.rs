@@ -1,9 +1,11 @@
-//! Who may do what beside impersonating: the same people, the same directory.
+//! Who may do what beside impersonating, and for how long: the same people, the same directory.
+
+use std::time::Duration;
 
 use crate::answer::Answer;
 use crate::gate::{Gate, Refusal};
 use crate::identity::Identity;
-use crate::policy::{Right, Rule, holds};
+use crate::policy::{Permit, Refused, Right, Rule, holds, screen};
 use crate::time::Timestamp;
 use crate::token::Verified;
 
@@ -11,6 +13,18 @@ impl Gate {
     /// Whether people are looked up at all.
     pub(crate) fn has_directory(&self) -> bool {
         self.directory.is_some()
+    }
+
+    /// Decides again about what is permitted already, were it for so long in all. Nothing ends for a refusal.
+    pub(crate) fn for_as_long(
+        &self,
+        permit: &Permit,
+        ttl: Duration,
+        now: Timestamp,
+    ) -> Result<Permit, Box<Refused>> {
+        let ask = permit.ask().clone().with_ttl(ttl);
+        let eligible = screen(&*self.policy, permit.actor().clone(), ask, now)?;
+        eligible.decide(&*self.policy, permit.principal().clone(), now)
     }
 
     /// Whether the actor has the right; without a rule nobody has. The directory completes what is known of it.

@@ -19,6 +19,10 @@ impl Grant {
         if let Some(groups) = groups {
             ask = ask.narrowed_to(groups);
         }
+        // What was asked for now is longer, and to be judged.
+        if let (None, Some(ttl)) = (ask.ttl(), own.ttl()) {
+            ask = ask.with_ttl(ttl);
+        }
         if let Some(reason) = own.reason() {
             ask = ask.with_reason(reason.clone());
         }

@@ -98,7 +98,7 @@ impl ManageBuilder {
             grants,
             users_at,
             rights: rights(&layer, self.rights)?,
-            clients: Clients::check(self.clients)?,
+            clients: Clients::check(self.clients, &minter.audiences().collect::<Vec<_>>())?,
             starts: RateLimit::new(self.starts_per_minute),
             failures: RateLimit::new(FAILURES_PER_MINUTE),
             path: self.path,

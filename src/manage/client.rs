@@ -11,8 +11,7 @@ use crate::secret::Secret;
 
 /// An app client of the service itself: it proves itself by a secret of which only the SHA-256 is kept.
 ///
-/// It can get a token for itself (RFC 6749, section 4.4), exchange tokens, and end what was issued to it. What
-/// else it may, impersonating included, rules say that name it, as
+/// It can get a token for itself (RFC 6749, section 4.4), and end the grants by which it acts itself. What else it may, impersonating included, rules say that name it, as
 /// `policy::machines([IdentityKey::new(minter_issuer, client_id)])`.
 ///
 /// ```
@@ -31,6 +30,7 @@ pub struct Client {
     id: String,
     secret_hash: String,
     scopes: Vec<String>,
+    exchanges: Vec<String>,
 }
 
 impl Client {
@@ -42,6 +42,7 @@ impl Client {
             id: id.into(),
             secret_hash: secret_hash.into(),
             scopes: Vec::new(),
+            exchanges: Vec::new(),
         }
     }
 
@@ -65,6 +66,16 @@ impl Client {
         self
     }
 
+    /// The services for which it may exchange a token that it was sent (RFC 8693), each one of the minter's
+    /// audiences; none by default.
+    ///
+    /// Whoever may exchange for a service can go on there as everybody who comes to it: a client needs this for
+    /// what it calls itself, and for nothing else.
+    pub fn exchanges_for(mut self, audiences: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.exchanges.extend(audiences.into_iter().map(Into::into));
+        self
+    }
+
     /// The name: its `client_id`.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -83,6 +94,7 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("id", &self.id)
             .field("scopes", &self.scopes)
+            .field("exchanges", &self.exchanges)
             .finish_non_exhaustive()
     }
 }
@@ -91,6 +103,8 @@ impl fmt::Debug for Client {
 pub(super) struct Known {
     pub(super) id: String,
     pub(super) scopes: Vec<String>,
+    /// The services for which it may exchange.
+    pub(super) exchanges: Vec<String>,
     secret_hash: [u8; 32],
 }
 
@@ -99,13 +113,13 @@ pub(super) struct Known {
 pub(super) struct Clients(Vec<Known>);
 
 impl Clients {
-    pub(super) fn check(clients: Vec<Client>) -> Result<Self, ManageError> {
+    pub(super) fn check(clients: Vec<Client>, audiences: &[&str]) -> Result<Self, ManageError> {
         let mut known: Vec<Known> = Vec::with_capacity(clients.len());
         for client in clients {
             if known.iter().any(|other| other.id == client.id) {
                 return Err(ManageError::DuplicateClient { id: client.id });
             }
-            known.push(Known::check(client)?);
+            known.push(Known::check(client, audiences)?);
         }
         Ok(Self(known))
     }
@@ -125,11 +139,12 @@ impl Clients {
 }
 
 impl Known {
-    fn check(client: Client) -> Result<Self, ManageError> {
+    fn check(client: Client, audiences: &[&str]) -> Result<Self, ManageError> {
         let Client {
             id,
             secret_hash,
             scopes,
+            exchanges,
         } = client;
         let wrong = |detail| ManageError::Client {
             id: id.clone(),
@@ -147,9 +162,18 @@ impl Known {
                 "a scope is 1 to 128 visible characters without quotes and backslashes",
             ));
         }
+        if !exchanges
+            .iter()
+            .all(|audience| audiences.contains(&&**audience))
+        {
+            return Err(wrong(
+                "a service for which it exchanges is none of the minter's audiences",
+            ));
+        }
         Ok(Self {
             id,
             scopes,
+            exchanges,
             secret_hash,
         })
     }
@@ -193,7 +217,7 @@ mod tests {
     fn only_the_secret_itself_proves_a_client() {
         let (client, secret) = Client::generate("desk").unwrap();
         let hash = client.secret_hash().to_owned();
-        let clients = Clients::check(vec![client]).unwrap_or_default();
+        let clients = Clients::check(vec![client], &[]).unwrap_or_default();
         assert!(clients.prove("desk", secret.expose()).is_some());
         for (id, wrong) in [
             ("desk", ""),
@@ -224,14 +248,16 @@ mod tests {
             (Client::new("desk", "é".repeat(32)), false),
             (Client::new("desk", &hash).scopes(["a b"]), false),
             (Client::new("desk", &hash).scopes([""]), false),
+            (Client::new("desk", &hash).exchanges_for(["api"]), true),
+            (Client::new("desk", &hash).exchanges_for(["other"]), false),
         ] {
             assert_eq!(
-                Clients::check(vec![client.clone()]).is_ok(),
+                Clients::check(vec![client.clone()], &["api"]).is_ok(),
                 sound,
                 "{client:?}"
             );
         }
         let twice = vec![Client::new("desk", &hash), Client::new("desk", &hash)];
-        assert!(Clients::check(twice).is_err());
+        assert!(Clients::check(twice, &[]).is_err());
     }
 }

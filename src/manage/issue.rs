@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 /// Records it; what the audit does not take does not happen.
 pub(super) async fn record(
     desk: &Desk,
-    step: OfGrant,
+    step: OfGrant<'_>,
     permit: Permit,
     parts: &Parts,
     now: Timestamp,
@@ -45,12 +45,20 @@ pub(super) fn token(
     not_after: Timestamp,
     now: Timestamp,
 ) -> Result<Minted, MintError> {
+    desk.minter
+        .mint(recorded, &request(audience, not_after, now))
+}
+
+pub(super) fn request(
+    audience: Option<String>,
+    not_after: Timestamp,
+    now: Timestamp,
+) -> MintRequest {
     let request = MintRequest::new(now).not_after(not_after);
-    let request = match audience {
+    match audience {
         Some(audience) => request.audience(audience),
         None => request,
-    };
-    desk.minter.mint(recorded, &request)
+    }
 }
 
 pub(super) fn failed(desk: &Desk, error: MintError, parts: &Parts) -> Box<Response> {

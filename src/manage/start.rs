@@ -158,9 +158,10 @@ fn order(desk: &Desk, mut fields: Fields, target: TargetRef) -> Result<Order, Bo
     if let Some(ticket) = fields.ticket()? {
         ask = ask.with_ticket(ticket);
     }
-    if let Some(ttl) = fields.seconds("ttl_seconds")? {
-        ask = ask.with_ttl(ttl);
-    }
+    // The policy is told how long it will be, asked or not.
+    let lifetime = desk.grants.lifetime();
+    let ttl = fields.seconds("ttl_seconds")?;
+    ask = ask.with_ttl(ttl.map_or(lifetime, |ttl| ttl.min(lifetime)));
     let (mode, scopes) = (fields.mode()?, fields.scopes()?);
     let extent = match (&mode, &scopes) {
         (None, None) => Extent::AsItIs,
@@ -169,6 +170,12 @@ fn order(desk: &Desk, mut fields: Fields, target: TargetRef) -> Result<Order, Bo
     ask = match (mode, scopes) {
         (Some(Mode::Scoped), None) => {
             return Err(Problem::field("scopes", "scoped, and no scopes").into());
+        }
+        (_, Some(scopes)) if !scopes.iter().all(|scope| is_known(desk, scope)) => {
+            let title = "no tokens are made for one of these scopes";
+            return Err(Problem::field("scopes", title)
+                .error("invalid_scope")
+                .into());
         }
         (Some(Mode::Full), Some(_)) => {
             return Err(Problem::field("scopes", "full, and scopes").into());
@@ -191,6 +198,10 @@ fn order(desk: &Desk, mut fields: Fields, target: TargetRef) -> Result<Order, Bo
         handing,
         others,
     })
+}
+
+fn is_known(desk: &Desk, scope: &str) -> bool {
+    desk.minter.scopes().any(|known| known == scope)
 }
 
 /// One start, from the decision to the grant.
@@ -285,8 +296,14 @@ impl Starting<'_> {
             again = again.with_scopes(scopes.clone());
         }
         let permit = self.admit(actor, again).await?;
-        let recorded =
-            issue::record(self.desk, OfGrant::Issues, permit, self.parts, self.now).await?;
+        let recorded = issue::record(
+            self.desk,
+            OfGrant::Issues { client: None },
+            permit,
+            self.parts,
+            self.now,
+        )
+        .await?;
         Ok(Begun {
             recorded,
             deadline: grant.deadline(),

@@ -197,9 +197,14 @@ async fn a_golden_file_for_each_event_of_a_grant() {
     desk.start(&first).await;
     assert_eq!(desk.send(&first).await, 200);
     let now = desk.clock.now();
-    let issued = desk
-        .trail
-        .of_grant(OfGrant::Issues, desk.permit(&first), &parts, now);
+    let issued = desk.trail.of_grant(
+        OfGrant::Issues {
+            client: Some("orders"),
+        },
+        desk.permit(&first),
+        &parts,
+        now,
+    );
     drop(issued.await.unwrap());
     let grant = desk.grants.find(&first.id()).await.unwrap().unwrap();
     let ask = grant.ask().clone().under(first.id());

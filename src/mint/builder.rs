@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::mint::minter::Parts;
+use crate::mint::payload;
 use crate::mint::ring::Ring;
 use crate::mint::{Minter, MinterError, SigningKey};
 use crate::token::UrlRule;
@@ -17,6 +18,7 @@ pub struct MinterBuilder {
     previous: Option<SigningKey>,
     audiences: Vec<String>,
     own_audience: Option<String>,
+    scopes: Vec<String>,
     lifetime: Duration,
 }
 
@@ -30,6 +32,7 @@ impl MinterBuilder {
             previous: None,
             audiences: Vec::new(),
             own_audience: None,
+            scopes: Vec::new(),
             lifetime: DEFAULT_LIFETIME,
         }
     }
@@ -71,6 +74,16 @@ impl MinterBuilder {
         self
     }
 
+    /// The scopes (RFC 6749, section 3.3) to which an impersonation may be narrowed: no token for a person says
+    /// another one. None by default, so that nobody gets a scope that its target never had.
+    ///
+    /// A service that goes by scopes gives what they say; whoever may name them decides what that is. A policy
+    /// sees those that are asked for ([`Attempt::scopes`](crate::policy::Attempt::scopes)).
+    pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.scopes.extend(scopes.into_iter().map(Into::into));
+        self
+    }
+
     /// How long a token counts at most: 15 minutes by default, one minute to one hour.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
@@ -95,6 +108,9 @@ impl MinterBuilder {
             (several, Some(own)) if several.contains(&own) => own,
             _ => return Err(MinterError::OwnAudience),
         };
+        if payload::scope(self.scopes.iter().map(String::as_str)).is_err() {
+            return Err(MinterError::Scopes);
+        }
         if !(MIN_LIFETIME..=MAX_LIFETIME).contains(&self.lifetime) {
             return Err(MinterError::Lifetime);
         }
@@ -108,6 +124,7 @@ impl MinterBuilder {
             issuer: self.issuer.into(),
             audiences: self.audiences.into_iter().map(Into::into).collect(),
             own_audience: own_audience.into(),
+            scopes: self.scopes.into_iter().map(Into::into).collect(),
             lifetime: self.lifetime,
             ring: Ring::new(self.next, key, self.previous)?,
         })

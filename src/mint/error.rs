@@ -87,6 +87,8 @@ pub enum MinterError {
     Audiences,
     /// There are several audiences, and `.own_audience(..)` names none of them.
     OwnAudience,
+    /// A scope that is none (RFC 6749, section 3.3), or too many.
+    Scopes,
     /// A lifetime of less than a minute or more than an hour.
     Lifetime,
     /// The key set that would be published cannot be read.
@@ -113,6 +115,7 @@ impl fmt::Display for MinterError {
             Self::OwnAudience => f.write_str(
                 "which of the audiences is this service itself: call `own_audience` with one of them",
             ),
+            Self::Scopes => f.write_str("a scope is malformed, or there are too many"),
             Self::Lifetime => f.write_str("a lifetime outside of one minute to one hour"),
             Self::KeySet(reason) => write!(f, "the minter's key set: {reason}"),
         }
@@ -185,7 +188,7 @@ impl fmt::Display for MintError {
             MintErrorKind::Expired => "no time is left for a token",
             MintErrorKind::Role => "a role has no target to make a token for",
             MintErrorKind::Nested => "who is impersonated gets no token for somebody else",
-            MintErrorKind::Scope => "a malformed scope",
+            MintErrorKind::Scope => "a scope that is malformed, or none of the minter's",
             MintErrorKind::Client => "a malformed app client",
             MintErrorKind::TooLarge => "the token would be too large",
             MintErrorKind::Signing => "nothing could be signed",

@@ -28,6 +28,7 @@ struct Inner {
     issuer: Box<str>,
     audiences: Vec<Box<str>>,
     own_audience: Box<str>,
+    scopes: Vec<Box<str>>,
     lifetime: Duration,
     ring: RwLock<Arc<Ring>>,
     /// What layers of this process check with.
@@ -39,6 +40,7 @@ pub(super) struct Parts {
     pub(super) issuer: Box<str>,
     pub(super) audiences: Vec<Box<str>>,
     pub(super) own_audience: Box<str>,
+    pub(super) scopes: Vec<Box<str>>,
     pub(super) lifetime: Duration,
     pub(super) ring: Ring,
 }
@@ -55,6 +57,7 @@ impl Minter {
             issuer: parts.issuer,
             audiences: parts.audiences,
             own_audience: parts.own_audience,
+            scopes: parts.scopes,
             lifetime: parts.lifetime,
             live: live.map_err(MinterError::KeySet)?,
             ring: RwLock::new(Arc::new(parts.ring)),
@@ -76,6 +79,11 @@ impl Minter {
     #[must_use]
     pub fn own_audience(&self) -> &str {
         &self.0.own_audience
+    }
+
+    /// The scopes to which an impersonation may be narrowed.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.0.scopes.iter().map(|scope| &**scope)
     }
 
     /// The public keys in JSON (RFC 7517): the one that signs, the next one and the one before.
@@ -143,15 +151,20 @@ impl Minter {
     /// # Errors
     ///
     /// The kind says which: the audience, the time that is left, a role in place of a target, an
-    /// actor that is impersonated itself, a malformed scope, too many groups, or no signature.
+    /// actor that is impersonated itself, a scope that is none of the minter's, too many groups, or no signature.
     pub fn mint(&self, recorded: &Recorded, request: &MintRequest) -> Result<Minted, MintError> {
         let permit = recorded.permit();
         let target = permit.target().ok_or(MintErrorKind::Role)?;
         let (actor, issuer) = (permit.actor(), self.issuer_name());
         let scopes = permit.ask().scopes().map(|scopes| scopes.iter());
+        let known = |scope: &str| self.scopes().any(|known| known == scope);
+        if !scopes.clone().into_iter().flatten().all(known) {
+            return Err(MintErrorKind::Scope.into());
+        }
+        let own = || payload::client_id(actor, issuer);
         self.sign(Asked {
             subject: target.subject(),
-            client_id: payload::client_id(actor, issuer),
+            client_id: request.client.as_deref().unwrap_or_else(own),
             scope: payload::scope(scopes.into_iter().flatten())?,
             audience: request.audience.as_deref(),
             now: request.now,

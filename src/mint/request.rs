@@ -11,6 +11,7 @@ pub struct MintRequest {
     pub(super) now: Timestamp,
     pub(super) audience: Option<String>,
     pub(super) not_after: Option<Timestamp>,
+    pub(super) client: Option<String>,
 }
 
 impl MintRequest {
@@ -20,12 +21,19 @@ impl MintRequest {
             now,
             audience: None,
             not_after: None,
+            client: None,
         }
     }
 
     /// Made for this service, one of the minter's audiences.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
+        self
+    }
+
+    /// Issued to this app client (`client_id`; RFC 9068, section 2.2), and not to the one by which the actor came.
+    pub fn client(mut self, client: impl Into<String>) -> Self {
+        self.client = Some(client.into());
         self
     }
 

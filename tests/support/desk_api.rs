@@ -80,6 +80,7 @@ impl Api {
             .key(SigningKey::generate(Algorithm::EdDSA).unwrap())
             .audiences([crate::support::AUDIENCE, OTHER_API])
             .own_audience(crate::support::AUDIENCE)
+            .scopes(["a", "b", "c", "orders:read"])
             .build()
             .unwrap();
         let builder = desk
@@ -104,7 +105,7 @@ impl Api {
             ])
             .client(auditor)
             .client(tickets.scopes(["tickets:read", "tickets:write"]))
-            .client(plain);
+            .client(plain.exchanges_for([crate::support::AUDIENCE, OTHER_API]));
         let manage = manage(builder).build().unwrap();
         let ran = Arc::clone(&desk.ran);
         let handler = move |request: axum::extract::Request| {

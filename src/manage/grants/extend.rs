@@ -33,6 +33,8 @@ pub(in crate::manage) async fn extend(desk: Arc<Desk>, call: Call) -> Answered {
     let mut fields = Fields::new(object(&parts, body).await?);
     let asked = fields.seconds("ttl_seconds")?;
     fields.end()?;
+    let ttl = asked.unwrap_or_else(|| desk.grants.lifetime());
+    let deadline = now.saturating_add(ttl).min(grant.latest());
     let target = TargetRef::from(grant.target().key());
     let ask = Ask::user(target, Strategy::Act).with_mode(grant.mode());
     let admitted = desk.gate.admit(caller.actor, ask.under(*grant.id()), now);
@@ -44,11 +46,14 @@ pub(in crate::manage) async fn extend(desk: Arc<Desk>, call: Call) -> Answered {
         }
         Err(refusal) => return Err(desk.refuse(refusal, &parts, now).await),
     };
-    let ttl = asked.unwrap_or_else(|| desk.grants.lifetime());
-    let deadline = now.saturating_add(ttl).min(grant.latest());
     if deadline <= grant.deadline() {
         return json(StatusCode::OK, &GrantView::at(&grant, now));
     }
+    let whole = deadline.saturating_since(grant.started_at());
+    let permit = match desk.gate.for_as_long(&permit, whole, now) {
+        Ok(permit) => permit,
+        Err(refused) => return Err(desk.refuse(refused, &parts, now).await),
+    };
     let people = [&**permit.actor(), permit.principal()];
     let written = desk.trail.extended(permit.ask(), people, deadline, now);
     if let Err(error) = desk.within(written, &parts).await? {

@@ -36,7 +36,11 @@ impl Call {
         let (mut parts, body) = request.into_parts();
         let params = RawPathParams::from_request_parts(&mut parts, &()).await;
         let named = match &params {
-            Ok(params) => params.iter().next().map_or("", |(_, value)| value),
+            // Whoever mounts the routes may have parameters of their own before them.
+            Ok(params) => { params.iter() }
+                .filter(|(name, _)| OURS.contains(name))
+                .last()
+                .map_or("", |(_, value)| value),
             Err(_) => return Err(Problem::field("path", "the path is not UTF-8").into()),
         };
         let at = At {
@@ -47,6 +51,9 @@ impl Call {
         Ok(Self { at, body })
     }
 }
+
+/// The parameters in the paths of the routes.
+const OURS: [&str; 2] = ["username", "id"];
 
 /// An answer in JSON.
 pub(in crate::manage) fn json(status: StatusCode, value: &impl Serialize) -> Answered {

@@ -3,6 +3,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use sha2::{Digest, Sha256};
 
 use crate::identity::Identity;
 use crate::manage::client::Known;
@@ -30,12 +31,7 @@ impl<'d> Asking<'d> {
         let form = Form::read(&parts, body).await?;
         let (id, secret) = credentials(&parts, &form)?;
         let Some(client) = desk.clients.prove(&id, secret.expose()) else {
-            // Names that nobody has share one count.
-            let known = desk
-                .clients
-                .find(&id)
-                .map_or_else(String::new, |client| client.id.clone());
-            let counted = desk.failures.take(&known, desk.monotonic());
+            let counted = desk.failures.take(&counter(desk, &id), desk.monotonic());
             counted.map_err(too_many)?;
             return Err(OAuthError::invalid_client().into());
         };
@@ -62,6 +58,16 @@ impl<'d> Asking<'d> {
             }
         }
     }
+}
+
+/// Whose failures count together: a client's, or those of the names that nobody has and that fall on one of a
+/// thousand counters. So a name does not tell by its count whether somebody has it.
+fn counter(desk: &Desk, id: &str) -> String {
+    let unknown = || {
+        let [first, second, ..] = <[u8; 32]>::from(Sha256::digest(id));
+        format!("?{}", u16::from_be_bytes([first, second]) % 1000)
+    };
+    { desk.clients.find(id) }.map_or_else(unknown, |client| client.id.clone())
 }
 
 /// What the layer would answer, in the words of RFC 6749.

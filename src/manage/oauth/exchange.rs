@@ -3,13 +3,14 @@
 use axum::response::Response;
 
 use crate::audit::OfGrant;
-use crate::identity::Names;
+use crate::identity::{Kind, Names};
 use crate::manage::desk::Desk;
 use crate::manage::http::Answered;
 use crate::manage::issue;
 use crate::manage::oauth::authenticate::{Asking, as_oauth};
 use crate::manage::oauth::error::OAuthError;
 use crate::manage::oauth::token::{audience, told};
+use crate::policy::Refused;
 use crate::resolve::Requested;
 use crate::terms::{Ask, Mode};
 
@@ -28,8 +29,9 @@ pub(super) async fn exchange(desk: &Desk, asking: Asking<'_>) -> Answered {
         return Err(OAuthError::invalid_request("tokens are access tokens").into());
     }
     let audience = audience(desk, &asking)?;
+    demand(desk, &asking, audience.as_deref()).await?;
     let Requested { actor, ask, .. } = subject(desk, &asking, token).await?;
-    let ask = narrowed(&asking, ask)?;
+    let ask = narrowed(desk, &asking, ask)?;
     let (parts, now) = (&asking.parts, asking.now);
     let admitted = desk.gate.admit(actor, ask, now);
     let admitted = desk.within(admitted, parts).await.map_err(unavailable)?;
@@ -50,15 +52,49 @@ pub(super) async fn exchange(desk: &Desk, asking: Asking<'_>) -> Answered {
     let Some(grant) = found else {
         return Err(NO_GOOD.into());
     };
-    let recorded = issue::record(desk, OfGrant::Issues, permit, parts, now).await;
+    let client = Some(&*asking.client.id);
+    let recorded = issue::record(desk, OfGrant::Issues { client }, permit, parts, now).await;
     let recorded = recorded.map_err(unavailable)?;
-    match issue::token(desk, &recorded, audience, grant.deadline(), now) {
+    let request = issue::request(audience, grant.deadline(), now);
+    let request = match recorded.permit().actor().kind() {
+        // Whoever gets it must see that an app client acts: by its own name there.
+        Kind::Machine => request,
+        _ => request.client(&*asking.client.id),
+    };
+    match desk.minter.mint(&recorded, &request) {
         Ok(minted) => told(minted, Some(ACCESS_TOKEN)),
         Err(error) => {
             let answer = issue::failed(desk, error, parts);
             Err(as_oauth(&answer, NO_GOOD).into())
         }
     }
+}
+
+/// The client may have tokens for that service.
+async fn demand(
+    desk: &Desk,
+    asking: &Asking<'_>,
+    audience: Option<&str>,
+) -> Result<(), Box<Response>> {
+    let (audience, own) = (
+        audience.unwrap_or(desk.minter.own_audience()),
+        &asking.client.exchanges,
+    );
+    if own.iter().any(|own| own == audience) {
+        return Ok(());
+    }
+    let refused = Refused::unasked(asking.actor(desk), "exchange", None);
+    let refused = desk
+        .refuse(Box::new(refused), &asking.parts, asking.now)
+        .await;
+    let error = match own.is_empty() {
+        true => OAuthError::unauthorized_client(),
+        false => OAuthError::bad(
+            "invalid_target",
+            "this client has no tokens for that service",
+        ),
+    };
+    Err(as_oauth(&refused, error).into())
 }
 
 /// Who acts by the token, under which grant; only of tokens that were minted here.
@@ -76,13 +112,15 @@ async fn subject(desk: &Desk, asking: &Asking<'_>, token: &str) -> Result<Reques
 }
 
 /// What is asked for, never wider than what the token says.
-fn narrowed(asking: &Asking<'_>, ask: Ask) -> Result<Ask, OAuthError> {
+fn narrowed(desk: &Desk, asking: &Asking<'_>, ask: Ask) -> Result<Ask, OAuthError> {
     let Some(wanted) = asking.form.scopes() else {
         return Ok(ask);
     };
     let within = match ask.scopes() {
         Some(own) => wanted.iter().all(|scope| own.contains(scope)),
-        None => true,
+        None => wanted
+            .iter()
+            .all(|scope| desk.minter.scopes().any(|known| known == *scope)),
     };
     if !within || wanted.is_empty() {
         return Err(OAuthError::bad("invalid_scope", "wider than the token"));

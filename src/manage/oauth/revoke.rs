@@ -6,18 +6,23 @@ use crate::manage::http::{Answered, Call, json};
 use crate::manage::oauth::authenticate::Asking;
 use crate::manage::oauth::error::OAuthError;
 use crate::policy::Right;
-use crate::terms::EndReason;
+use crate::terms::{EndReason, GrantId};
 use http::StatusCode;
 use serde_json::json;
 
 /// `POST /oauth2/revoke` (RFC 7009): ends the grant behind a token, and with it all of its tokens.
 ///
-/// A client revokes what was issued to it or by which it acts; what was issued to others, with the right.
-/// What is no token, or none any more, is revoked already.
+/// A client revokes that by which it acts itself; what others act by, with the right. A grant's id is taken in
+/// place of a token, with the right: a token may be over while its grant lives. What is neither, or none any
+/// more, is revoked already.
 pub(in crate::manage) async fn revoke(desk: Arc<Desk>, call: Call) -> Answered {
     let asking = Asking::read(&desk, call).await?;
     let token = asking.form.require("token")?;
     let (parts, now) = (&asking.parts, asking.now);
+    if let Ok(id) = token.parse() {
+        asking.demand(&desk, Right::GrantsRevoke).await?;
+        return end(&desk, &asking, &id, EndReason::Revoked).await;
+    }
     let read = desk.layer.read_token(token, parts, now).await;
     let read = read.map_err(|_| OAuthError::unavailable())?;
     let minted_here = read.filter(|(claims, _)| claims.issuer() == desk.minter.issuer_name());
@@ -25,9 +30,9 @@ pub(in crate::manage) async fn revoke(desk: Arc<Desk>, call: Call) -> Answered {
         return done();
     };
     let itself = IdentityKey::new(desk.minter.issuer_name(), &*asking.client.id);
-    let acts = { requested.as_ref() }.is_some_and(|requested| *requested.actor.key() == itself);
-    let own = acts || claims.client_id() == Some(&asking.client.id);
-    if !own {
+    let actor = requested.as_ref().map(|requested| requested.actor.key());
+    let acts = *actor.unwrap_or_else(|| claims.identity().key()) == itself;
+    if !acts {
         asking.demand(&desk, Right::GrantsRevoke).await?;
     }
     let Some(id) = requested.and_then(|requested| requested.ask.grant().copied()) else {
@@ -39,8 +44,13 @@ pub(in crate::manage) async fn revoke(desk: Arc<Desk>, call: Call) -> Answered {
     } else {
         EndReason::Revoked
     };
-    let ending = desk.grants.end(&id, reason, Some(&itself));
-    let ended = desk.stored(ending, parts).await;
+    end(&desk, &asking, &id, reason).await
+}
+
+async fn end(desk: &Desk, asking: &Asking<'_>, id: &GrantId, reason: EndReason) -> Answered {
+    let itself = IdentityKey::new(desk.minter.issuer_name(), &*asking.client.id);
+    let ending = desk.grants.end(id, reason, Some(&itself));
+    let ended = desk.stored(ending, &asking.parts).await;
     ended.map_err(|_| OAuthError::unavailable())?;
     done()
 }
