@@ -23,14 +23,20 @@ impl Shared {
     }
 
     pub(super) fn create(&self, mut event: Event) -> Result<Event, TriggerError> {
-        let named = event.request()?.get("challengeName").and_then(Value::as_str);
+        let named = event
+            .request()?
+            .get("challengeName")
+            .and_then(Value::as_str);
         if named != Some(CUSTOM) {
             return Err(TriggerError::malformed("no custom challenge is asked for"));
         }
         let id = ChallengeId::random().map_err(TriggerError::unavailable)?;
         event.say([
             ("publicChallengeParameters", json!({ "challenge": KIND })),
-            ("privateChallengeParameters", json!({ "challenge": id.to_string() })),
+            (
+                "privateChallengeParameters",
+                json!({ "challenge": id.to_string() }),
+            ),
             ("challengeMetadata", json!(KIND)),
         ]);
         Ok(event)
@@ -108,7 +114,8 @@ fn session(event: &Event) -> Result<Session, TriggerError> {
         Some(_) => return Err(TriggerError::malformed("session is no list")),
     };
     let steps: Option<Vec<&Map<String, Value>>> = steps.iter().map(Value::as_object).collect();
-    let steps = steps.ok_or_else(|| TriggerError::malformed("a step of the session is no object"))?;
+    let steps =
+        steps.ok_or_else(|| TriggerError::malformed("a step of the session is no object"))?;
     let text = |step: &Map<String, Value>, name: &str| {
         step.get(name).and_then(Value::as_str).map(str::to_owned)
     };

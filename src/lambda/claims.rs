@@ -63,10 +63,15 @@ impl Addition {
 
     fn write_claims(&self, section: &mut Map<String, Value>, form: impl Fn(&Value) -> Value) {
         let claims = { self.claims.iter() }.map(|(name, value)| (name.clone(), form(value)));
-        edit(section, "claimsToAddOrOverride", |there| there.extend(claims));
+        edit(section, "claimsToAddOrOverride", |there| {
+            there.extend(claims)
+        });
         // What is suppressed is not added.
         if let Some(Value::Array(suppressed)) = section.get_mut("claimsToSuppress") {
-            let ours = |name: &Value| name.as_str().is_some_and(|name| self.claims.contains_key(name));
+            let ours = |name: &Value| {
+                name.as_str()
+                    .is_some_and(|name| self.claims.contains_key(name))
+            };
             suppressed.retain(|name| !ours(name));
         }
     }
@@ -74,7 +79,10 @@ impl Addition {
 
 /// Nothing there at all would take all groups away.
 fn leave_groups(details: &mut Map<String, Value>) {
-    if details.get("groupOverrideDetails").is_some_and(Value::is_null) {
+    if details
+        .get("groupOverrideDetails")
+        .is_some_and(Value::is_null)
+    {
         details.remove("groupOverrideDetails");
     }
 }

@@ -7,8 +7,8 @@ use crate::grant::codes::{ChallengeId, CodeHash};
 use crate::identity::{IdentityKey, Names};
 use crate::terms::{GrantId, Mode};
 
-/// Whoever keeps codes and grants: the service itself (`Manage::confirm` of the feature `manage`), or what asks it
-/// over HTTP (`remote`, with the feature `jwks`).
+/// Whoever keeps codes and grants: the service itself (`Manage`, with the feature `manage`), or what asks it over
+/// HTTP (`remote`, with the feature `jwks`).
 pub trait Confirm: Send + Sync {
     /// Takes the code for that challenge, if everything about it is right. Asked again for the same
     /// challenge, the answer is the same; for another one a code that was taken is no good.

@@ -30,7 +30,10 @@ impl Event {
     }
 
     pub(super) fn client(&self) -> Result<&str, TriggerError> {
-        let client = self.0.get("callerContext").and_then(|at| at.get("clientId"));
+        let client = self
+            .0
+            .get("callerContext")
+            .and_then(|at| at.get("clientId"));
         { client.and_then(Value::as_str) }
             .filter(|client| !client.is_empty())
             .ok_or_else(|| TriggerError::malformed("callerContext.clientId is missing"))
@@ -46,7 +49,9 @@ impl Event {
         match self.request()?.get("userNotFound") {
             None | Some(Value::Null) => Ok(false),
             Some(Value::Bool(not_found)) => Ok(*not_found),
-            Some(_) => Err(TriggerError::malformed("userNotFound is neither true nor false")),
+            Some(_) => Err(TriggerError::malformed(
+                "userNotFound is neither true nor false",
+            )),
         }
     }
 

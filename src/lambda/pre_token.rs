@@ -21,11 +21,7 @@ impl Shared {
     }
 
     /// At an app client for codes: no token without its actor, by whatever step it is made.
-    async fn as_target(
-        &self,
-        mut event: Event,
-        version: Version,
-    ) -> Result<Event, TriggerError> {
+    async fn as_target(&self, mut event: Event, version: Version) -> Result<Event, TriggerError> {
         if version == Version::IdTokenAlone {
             tracing::error!(
                 target: "impersonation",

@@ -37,10 +37,12 @@ pub fn remote(
 ) -> Result<Remote, TriggersError> {
     let base = base.into();
     let client = AppClient::new(client_id, &client_secret.into());
-    let asked = client.check(&base).and_then(|()| match base.ends_with('/') {
-        true => Err("the URL ends with a slash"),
-        false => Ok(()),
-    });
+    let asked = client
+        .check(&base)
+        .and_then(|()| match base.ends_with('/') {
+            true => Err("the URL ends with a slash"),
+            false => Ok(()),
+        });
     asked.map_err(|wrong| TriggersError::Confirm {
         source: StoreError::unavailable(wrong),
     })?;
@@ -82,10 +84,15 @@ impl Confirm for Remote {
     fn redeem(&self, redemption: &Redemption) -> Answer<Result<bool, StoreError>> {
         let (shared, redemption) = (Arc::clone(&self.0), redemption.clone());
         Answer::later(async move {
-            let (code, challenge) = (redemption.code.to_string(), redemption.challenge.to_string());
+            let (code, challenge) = (
+                redemption.code.to_string(),
+                redemption.challenge.to_string(),
+            );
             let about = [("code_hash", &*code), ("challenge", &*challenge)];
             let said = shared.ask("redeem", &redemption.user, &about).await?;
-            said.get("active").and_then(Value::as_bool).ok_or_else(no_sense)
+            said.get("active")
+                .and_then(Value::as_bool)
+                .ok_or_else(no_sense)
         })
     }
 
@@ -96,7 +103,9 @@ impl Confirm for Remote {
                 Proof::Receipt(hash) => ("receipt", hash.to_string()),
                 Proof::Grant(id) => ("grant_id", id.to_string()),
             };
-            let said = shared.ask("confirm", &question.user, &[(about.0, &about.1)]).await?;
+            let said = shared
+                .ask("confirm", &question.user, &[(about.0, &about.1)])
+                .await?;
             read(&said).ok_or_else(no_sense)
         })
     }

@@ -17,6 +17,7 @@ use crate::manage::desk::Desk;
 use crate::manage::router;
 use crate::manage::routes::{Credential, ROUTES, Route, WELL_KNOWN};
 use crate::manage::schemas;
+use crate::manage::sign_in;
 use crate::manage::start::ISSUER;
 
 /// What stands in an answer.
@@ -37,7 +38,7 @@ pub(super) enum Body {
 
 pub(super) fn document(desk: &Desk) -> OpenApi {
     let mut paths = Paths::new();
-    for route in ROUTES {
+    for route in ROUTES.iter().chain(sign_in::routes(desk)) {
         let path = format!("{}{}", desk.path, route.path);
         paths.add_path_operation(path, vec![method(route)], operation(route));
     }
@@ -56,7 +57,7 @@ pub(super) fn document(desk: &Desk) -> OpenApi {
                 .build(),
         )
         .paths(paths)
-        .components(Some(schemas::components()))
+        .components(Some(schemas::components(desk)))
         .build()
 }
 
