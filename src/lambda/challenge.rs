@@ -9,9 +9,10 @@ use crate::lambda::{Redemption, TriggerError};
 
 impl Shared {
     pub(super) fn define(&self, mut event: Event) -> Result<Event, TriggerError> {
+        let is_unknown = event.is_unknown_user()?;
         let next = match (self.is_for_codes(&event)?, session(&event)?) {
             (true, Session::Begins) => Next::Challenge,
-            (true, Session::Answered) if !event.is_unknown_user()? => Next::Tokens,
+            (true, Session::Answered) if !is_unknown => Next::Tokens,
             _ => Next::Failure,
         };
         event.say([
@@ -53,7 +54,7 @@ impl Shared {
 
     /// Whatever is wrong with the answer, the same is asked and the same is answered.
     async fn is_correct(&self, event: &Event) -> Result<bool, TriggerError> {
-        let request = event.request()?;
+        let (request, is_unknown) = (event.request()?, event.is_unknown_user()?);
         let private = { request.get("privateChallengeParameters") }
             .and_then(|parameters| parameters.get("challenge"))
             .and_then(Value::as_str);
@@ -61,13 +62,13 @@ impl Shared {
             .ok_or_else(|| TriggerError::malformed("it is no challenge that was created here"))?;
         let answer = request.get("challengeAnswer").and_then(Value::as_str);
         let code = match answer.and_then(SignInCode::parse) {
-            Some(code) if !event.is_unknown_user()? => code,
+            Some(code) if !is_unknown => code,
             // One that nobody was ever given.
             _ => SignInCode::random().map_err(TriggerError::unavailable)?,
         };
         let subject = match event.subject()? {
             Some(subject) => subject,
-            None if event.is_unknown_user()? => "",
+            None if is_unknown => "",
             None => return Err(TriggerError::malformed("the user has no sub")),
         };
         self.take(code.hash(), challenge, event, subject).await
