@@ -39,6 +39,7 @@ pub struct PaperPool {
     pub clock: ManualClock,
     pub sink: RecordingSink,
     pub grants: Grants,
+    pub layer: ImpersonationLayer,
     pub manage: Manage,
     pub url: String,
     pub secret: String,
@@ -118,7 +119,7 @@ impl PaperPool {
             .unwrap();
         let app = Router::new()
             .route("/me", get(handler))
-            .layer(layer)
+            .layer(layer.clone())
             .merge(manage.routes());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -130,6 +131,7 @@ impl PaperPool {
             clock,
             sink,
             grants,
+            layer,
             manage,
             url,
             secret: secret.expose().to_owned(),
