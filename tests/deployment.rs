@@ -85,6 +85,12 @@ fn cfn_lint_finds_nothing_in_the_template() {
         ),
         (
             "circle.yaml",
+            "!Sub 'arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${FunctionName}'",
+            "!GetAtt Triggers.Arn",
+            "E3004",
+        ),
+        (
+            "name.yaml",
             "FunctionName: !GetAtt Triggers.Arn",
             "FunctionName: !GetAtt Trigger.Arn",
             "E1010",

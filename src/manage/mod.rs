@@ -10,6 +10,7 @@
 //! | `DELETE /grants/{id}` | stop one's own, end one on oneself, and any with the right `grants.revoke` |
 //! | `POST /grants/{id}/extend` | move the deadline of one's own forward |
 //! | `POST /grants/{id}/sign-in-code` | with the feature `lambda` and [`sign_in`](ManageBuilder::sign_in): a code by which the actor signs in at a Cognito user pool as the target |
+//! | `POST /oauth2/sign-in/redeem`, `/oauth2/sign-in/confirm` | likewise: for the triggers of that pool |
 //! | `POST /grants/stop` | end the grant by which the request comes |
 //! | `POST /oauth2/token`, `/oauth2/revoke`, `/oauth2/introspect` | RFC 6749 and RFC 8693, RFC 7009, RFC 7662, for app clients |
 //! | `GET /.well-known/jwks.json`, `/.well-known/oauth-authorization-server`, `/openapi.json` | keys, metadata (RFC 8414), the document |

@@ -9,6 +9,7 @@
 //! | [`observability`] | What stands on spans, in logs and in the audit? |
 //! | [`embedding`] | Where does the layer stand in axum, hyper and tonic? |
 //! | [`guards`] | What must not happen while somebody impersonates? |
+//! | [`cognito_triggers`] | How does somebody sign in at a Cognito user pool as somebody else? |
 //! | [`security`] | What is guaranteed, what is not, and which test holds it? |
 //!
 //! # Words
@@ -57,6 +58,9 @@ pub mod embedding {}
 
 #[doc = include_str!("guards.md")]
 pub mod guards {}
+
+#[doc = include_str!("cognito_triggers.md")]
+pub mod cognito_triggers {}
 
 #[doc = include_str!("security.md")]
 pub mod security {}
