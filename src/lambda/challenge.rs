@@ -23,7 +23,7 @@ impl Shared {
         Ok(event)
     }
 
-    pub(super) fn create(&self, mut event: Event) -> Result<Event, TriggerError> {
+    pub(super) fn create(mut event: Event) -> Result<Event, TriggerError> {
         let named = event
             .request()?
             .get("challengeName")

@@ -64,7 +64,7 @@ impl Addition {
     fn write_claims(&self, section: &mut Map<String, Value>, form: impl Fn(&Value) -> Value) {
         let claims = { self.claims.iter() }.map(|(name, value)| (name.clone(), form(value)));
         edit(section, "claimsToAddOrOverride", |there| {
-            there.extend(claims)
+            there.extend(claims);
         });
         // What is suppressed is not added.
         if let Some(Value::Array(suppressed)) = section.get_mut("claimsToSuppress") {

@@ -59,18 +59,17 @@ impl Shared {
         let user = event.user(subject)?;
         let confirmed = self.confirmed(Proof::Grant(grant), &user).await?;
         let own = |confirmed: &Confirmed| confirmed.grant == grant && user.is(&confirmed.actor);
-        match confirmed.filter(own) {
-            Some(confirmed) => {
-                let named = names_target(&confirmed, &user);
-                event.respond(|response| named.write(version, response));
-            }
-            None => tracing::warn!(
-                target: "impersonation",
-                sub = %user.subject,
-                iss = %user.issuer,
-                "a sign-in named a grant that nobody confirms, and got a plain token"
-            ),
+        if let Some(confirmed) = confirmed.filter(own) {
+            let named = names_target(&confirmed, &user);
+            event.respond(|response| named.write(version, response));
+            return Ok(event);
         }
+        tracing::warn!(
+            target: "impersonation",
+            sub = %user.subject,
+            iss = %user.issuer,
+            "a sign-in named a grant that nobody confirms, and got a plain token"
+        );
         Ok(event)
     }
 

@@ -106,16 +106,17 @@ impl Confirm for Remote {
             let said = shared
                 .ask("confirm", &question.user, &[(about.0, &about.1)])
                 .await?;
-            read(&said).ok_or_else(no_sense)
+            match said.get("active").and_then(Value::as_bool) {
+                Some(true) => read(&said).map(Some).ok_or_else(no_sense),
+                Some(false) => Ok(None),
+                None => Err(no_sense()),
+            }
         })
     }
 }
 
-/// What an answer says; `None` where it is none.
-fn read(said: &Map<String, Value>) -> Option<Option<Confirmed>> {
-    if !said.get("active")?.as_bool()? {
-        return Some(None);
-    }
+/// What is confirmed; `None` where that makes no sense.
+fn read(said: &Map<String, Value>) -> Option<Confirmed> {
     let text = |name: &str| said.get(name).and_then(Value::as_str);
     let person = |name: &str| {
         let member = |part: &str| said.get(name)?.get(part)?.as_str();
@@ -124,10 +125,10 @@ fn read(said: &Map<String, Value>) -> Option<Option<Confirmed>> {
     let mode: Mode = text("mode")?.parse().ok()?;
     let grant = text("grant_id")?.parse().ok()?;
     let confirmed = Confirmed::new(grant, person("act")?, person("target")?, mode);
-    Some(Some(match text("scope") {
+    Some(match text("scope") {
         Some(scope) => confirmed.with_scopes(scope.split(' ').collect::<Names>()),
         None => confirmed,
-    }))
+    })
 }
 
 fn no_sense() -> StoreError {

@@ -56,7 +56,7 @@ impl Triggers {
         let event = Event::of(event)?;
         let answered = match event.source()? {
             "DefineAuthChallenge_Authentication" => self.0.define(event),
-            "CreateAuthChallenge_Authentication" => self.0.create(event),
+            "CreateAuthChallenge_Authentication" => Shared::create(event),
             "VerifyAuthChallengeResponse_Authentication" => self.0.verify(event).await,
             source if source.starts_with("TokenGeneration_") => self.0.pre_token(event).await,
             _ => Err(TriggerError::unsupported()),
@@ -80,7 +80,7 @@ impl Triggers {
     ///
     /// [`TriggerError`], as all of them.
     pub fn create(&self, event: Value) -> Result<Value, TriggerError> {
-        self.0.create(Event::of(event)?).map(Event::into_value)
+        Shared::create(Event::of(event)?).map(Event::into_value)
     }
 
     /// Verify auth challenge response: takes the code.

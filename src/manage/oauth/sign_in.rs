@@ -49,7 +49,7 @@ pub(in crate::manage) async fn redeem(desk: Arc<Desk>, call: Call) -> Answered {
     let (code, challenge) = (parsed(&asking, "code_hash")?, parsed(&asking, "challenge")?);
     let redemption = Redemption::new(code, challenge, user(&asking)?);
     let redeemed = Manage::new(Arc::clone(&desk)).redeem(&redemption).await;
-    let active = redeemed.map_err(unavailable)?;
+    let active = redeemed.map_err(|error| unavailable(&error))?;
     json(StatusCode::OK, &SignInView::of(active, None))
 }
 
@@ -63,7 +63,7 @@ pub(in crate::manage) async fn confirm(desk: Arc<Desk>, call: Call) -> Answered 
     };
     let question = Question::new(proof, user(&asking)?);
     let confirmed = Manage::new(Arc::clone(&desk)).confirm(&question).await;
-    let confirmed = confirmed.map_err(unavailable)?;
+    let confirmed = confirmed.map_err(|error| unavailable(&error))?;
     json(
         StatusCode::OK,
         &SignInView::of(confirmed.is_some(), confirmed.as_ref()),
@@ -95,8 +95,8 @@ fn user(asking: &Asking<'_>) -> Result<PoolUser, OAuthError> {
     ))
 }
 
-fn unavailable(error: StoreError) -> Box<Response> {
-    let cause = std::error::Error::source(&error).map(tracing::field::display);
+fn unavailable(error: &StoreError) -> Box<Response> {
+    let cause = std::error::Error::source(error).map(tracing::field::display);
     tracing::error!(target: "impersonation", %error, cause, "a sign-in could not be judged");
     OAuthError::unavailable().into()
 }
