@@ -218,6 +218,28 @@ async fn whatever_is_wrong_with_a_code_or_a_user_the_answer_is_the_same() {
     assert_eq!(json!(said).to_string(), answers[0].1);
 }
 
+/// A code and its receipt are for the `sub` that the grant was made for, not for whoever has its name now.
+#[tokio::test]
+async fn a130_who_has_the_name_of_the_target_now_is_somebody_else() {
+    let pool = PaperPool::start().await;
+    let (grant, code) = pool.carol_as_alice().await;
+    let successor = |code| Attempt {
+        subject: "alice-again-sub",
+        ..Attempt::by(code)
+    };
+    refused(pool.sign_in(successor(&code)).await);
+    pool.sign_in(Attempt::by(&code)).await.unwrap();
+    let made = pool.tokens("2", successor(&code).event(SOURCES[1])).await;
+    assert_error(made, TriggerErrorKind::Refused);
+    // And who has the actor's name has not its grants.
+    let named = json!({ "impersonation_grant": grant });
+    for (subject, is_named) in [("carol-again-sub", false), ("carol-sub", true)] {
+        let carol = Attempt::at_web("carol", subject, named.clone());
+        let tokens = pool.tokens("2", carol.event(SOURCES[1])).await.unwrap();
+        assert_eq!(tokens.claims != json!({}), is_named, "{subject}");
+    }
+}
+
 #[tokio::test]
 async fn a_code_is_for_one_app_client_and_others_have_no_custom_challenge() {
     let pool = PaperPool::start().await;
