@@ -218,6 +218,22 @@ async fn whatever_is_wrong_with_a_code_or_a_user_the_answer_is_the_same() {
     assert_eq!(json!(said).to_string(), answers[0].1);
 }
 
+/// Whatever attributes Cognito makes up for somebody whom it does not know; and the code is not spent by it.
+#[tokio::test]
+async fn an_unknown_user_takes_no_code() {
+    let pool = PaperPool::start().await;
+    let (_, code) = pool.carol_as_alice().await;
+    for (is_unknown, correct) in [(true, false), (false, true)] {
+        let mut event = Attempt::by(&code).event("VerifyAuthChallengeResponse_Authentication");
+        event["request"]["userNotFound"] = json!(is_unknown);
+        event["request"]["challengeAnswer"] = json!(code.expose().expose());
+        let challenge = SignInCode::random().unwrap().hash().to_string();
+        event["request"]["privateChallengeParameters"] = json!({ "challenge": challenge });
+        let answered = pool.run(event).await.unwrap();
+        assert_eq!(answered["response"], json!({ "answerCorrect": correct }));
+    }
+}
+
 /// A code and its receipt are for the `sub` that the grant was made for, not for whoever has its name now.
 #[tokio::test]
 async fn a130_who_has_the_name_of_the_target_now_is_somebody_else() {
@@ -272,6 +288,12 @@ async fn a_code_is_for_one_app_client_and_others_have_no_custom_challenge() {
     assert_eq!(answered["response"], json!({ "answerCorrect": false }));
     let answered = two.handle(verify(CODES)).await.unwrap();
     assert_eq!(answered["response"], json!({ "answerCorrect": true }));
+    // About an app client of others nobody is even asked.
+    let counting = knowing("carol-sub", "alice-sub");
+    let one = Triggers::builder(counting.clone()).sign_in_clients([CODES]);
+    let answered = one.build().unwrap().handle(verify("other")).await.unwrap();
+    assert_eq!(answered["response"], json!({ "answerCorrect": false }));
+    assert_eq!(counting.asked.load(Ordering::SeqCst), 0);
 }
 
 /// Cognito runs a trigger up to three times; a replay is another challenge.
