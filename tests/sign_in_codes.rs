@@ -13,16 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use paper_pool::{Attempt, CODES, PaperPool};
+use paper_pool::{Attempt, CODES, Failed, PaperPool};
 use serde_json::{Value, json};
 use support::Seen;
+use tower_impersonate::answer::Answer;
 use tower_impersonate::audit::EventName;
-use tower_impersonate::grant::StoreErrorKind;
 use tower_impersonate::grant::codes::{
     self, ChallengeId, CodeHash, CodeStore, KeptCode, SignInCode, Taking,
 };
+use tower_impersonate::grant::{StoreError, StoreErrorKind};
 use tower_impersonate::identity::IdentityKey;
-use tower_impersonate::lambda::client;
+use tower_impersonate::lambda::{self, TriggerErrorKind, Triggers, client};
 use tower_impersonate::manage::{Credential, Manage, ManageError, SignIn};
 use tower_impersonate::terms::GrantId;
 use tower_impersonate::time::Timestamp;
@@ -406,6 +407,74 @@ async fn what_could_not_work_is_an_error_of_build() {
         Manage::builder(&pool.layer).sign_in(sound).build(),
         Err(ManageError::SignIn { .. })
     ));
+}
+
+/// Says that it is not there.
+struct Broken;
+
+impl CodeStore for Broken {
+    fn keep(&self, _: KeptCode, _: Timestamp) -> Answer<Result<(), StoreError>> {
+        Answer::now(Err(StoreError::unavailable("broken")))
+    }
+
+    fn find(&self, _: &CodeHash) -> Answer<Result<Option<KeptCode>, StoreError>> {
+        Answer::now(Err(StoreError::unavailable("broken")))
+    }
+
+    fn take(&self, _: &CodeHash, _: Taking) -> Answer<Result<Option<Taking>, StoreError>> {
+        Answer::now(Err(StoreError::unavailable("broken")))
+    }
+}
+
+#[tokio::test]
+async fn while_the_store_or_the_service_fails_nobody_signs_in() {
+    let pool = PaperPool::with(|_| SignIn::new(Broken, [CODES])).await;
+    let grant = pool.begin(&pool.carol(), "alice", Value::Null).await;
+    let path = format!("/grants/{grant}/sign-in-code");
+    let seen = pool.post(&path, &pool.carol(), Value::Null).await;
+    assert_eq!(seen.status, 503, "{seen:?}");
+    assert!(!seen.body.to_string().contains("code\""), "{seen:?}");
+    let code = SignInCode::random().unwrap();
+    let hash = code.hash().to_string();
+    let lambda = ("cognito-triggers", &*pool.secret);
+    let taking = form(&hash, &hash);
+    let asking: Vec<_> = taking[..4]
+        .iter()
+        .copied()
+        .chain([("receipt", &*hash)])
+        .collect();
+    for (path, form) in [(REDEEM, &taking), (CONFIRM, &asking)] {
+        let seen = pool.form(path, lambda, form).await;
+        let expected = (503, &json!("temporarily_unavailable"));
+        assert_eq!((seen.status.as_u16(), &seen.body["error"]), expected);
+    }
+    let unavailable = |failed| match failed {
+        Err(Failed::Error(error)) => assert_eq!(error.kind(), TriggerErrorKind::Unavailable),
+        other => panic!("{:?}", other.err()),
+    };
+    unavailable(pool.sign_in(Attempt::by(&code)).await);
+
+    // So it is where the function comes with another secret, or to another port.
+    let sound = PaperPool::start().await;
+    let (grant, code) = sound.carol_as_alice().await;
+    for (url, secret) in [(&*sound.url, "x"), ("http://127.0.0.1:1", &*sound.secret)] {
+        let remote = lambda::remote(url, "cognito-triggers", secret.to_owned()).unwrap();
+        let triggers = Triggers::builder(remote)
+            .sign_in_clients([CODES])
+            .build()
+            .unwrap();
+        let mut as_target = Attempt::by(&code).event("TokenGeneration_Authentication");
+        as_target["version"] = json!("2");
+        let named = json!({ "impersonation_grant": grant });
+        let as_actor = Attempt::at_web("carol", "carol-sub", named);
+        let as_actor = as_actor.event("TokenGeneration_Authentication");
+        for event in [as_target, as_actor] {
+            let error = triggers.handle(event).await.unwrap_err();
+            assert_eq!(error.kind(), TriggerErrorKind::Unavailable);
+            assert!(!format!("{error} {error:?}").contains(&sound.secret));
+        }
+    }
+    sound.sign_in(Attempt::by(&code)).await.unwrap();
 }
 
 /// A store of each kind, and the folder of the one that has a file.
