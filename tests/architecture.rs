@@ -18,7 +18,7 @@ const FLOORS: &[&[&str]] = &[
     &["gate"],
     &["mint", "principal"],
     &["middleware"],
-    &["extract", "guard", "otel"],
+    &["extract", "guard", "lambda", "otel"],
     &["manage"],
     &["testing"],
     &["manual"],

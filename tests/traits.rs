@@ -36,8 +36,8 @@ fn error<T: std::error::Error + Send + Sync + 'static>() {}
 #[test]
 fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     use tower_impersonate::{
-        directory, extract, gate, identity, manage, measure, middleware, mint, otel, principal,
-        rejection, resolve, stamp, terms, testing, time, token,
+        directory, extract, gate, identity, lambda, manage, measure, middleware, mint, otel,
+        principal, rejection, resolve, stamp, terms, testing, time, token,
     };
     type Inner = BoxCloneSyncService<Request<()>, Response<Full<Bytes>>, BoxError>;
 
@@ -113,6 +113,25 @@ fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     copied::<manage::Credential>();
     shared::<manage::ManageBuilder>();
     error::<manage::ManageError>();
+    cloned::<manage::SignIn>();
+    cloned::<tower_impersonate::grant::codes::SignInCode>();
+    copied::<tower_impersonate::grant::codes::CodeHash>();
+    copied::<tower_impersonate::grant::codes::ChallengeId>();
+    copied::<tower_impersonate::grant::codes::Taking>();
+    error::<tower_impersonate::grant::codes::CodeHashError>();
+    cloned::<tower_impersonate::grant::codes::KeptCode>();
+    cloned::<tower_impersonate::grant::codes::MemoryCodes>();
+    cloned::<lambda::Triggers>();
+    shared::<lambda::TriggersBuilder>();
+    cloned::<lambda::Remote>();
+    cloned::<lambda::Redemption>();
+    cloned::<lambda::Question>();
+    copied::<lambda::Proof>();
+    cloned::<lambda::PoolUser>();
+    cloned::<lambda::Confirmed>();
+    error::<lambda::TriggerError>();
+    copied::<lambda::TriggerErrorKind>();
+    error::<lambda::TriggersError>();
     cloned::<policy::Entitlement>();
     copied::<policy::Right>();
     cloned::<mint::KeyError>();

@@ -134,7 +134,7 @@ pub struct Event<'a> {
     pub grant: Option<GrantId>,
     /// The deadline of a grant that started or was extended.
     pub deadline: Option<Timestamp>,
-    /// The app client to which a token was issued in an exchange (RFC 8693).
+    /// The app client to which a token was issued in an exchange (RFC 8693), or a code to sign in by.
     pub client: Option<&'a str>,
     /// How a grant ended.
     pub end: Option<EndInfo<'a>>,

@@ -4,22 +4,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use bytes::BytesMut;
-use http::StatusCode;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use quick_cache::sync::Cache;
-use reqwest::{Client, Response};
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
 use crate::grant::StoreError;
+use crate::grant::asking::AppClient;
 use crate::grant::source::{AskElsewhere, GrantSource, Look, Source, Told};
 use crate::secret::Secret;
 use crate::terms::{GrantId, Reason, Ticket};
 use crate::time::Timestamp;
-use crate::token::{UrlRule, strict_object};
+use crate::token::strict_object;
 
 /// Asks the service that keeps the grants whether one is alive, at its introspection endpoint
 /// (`POST /oauth2/introspect` of the feature `manage`), as an app client with the right `introspect`.
@@ -91,9 +86,8 @@ struct Asker {
 }
 
 struct Shared {
-    client: Option<Client>,
+    client: AppClient,
     url: String,
-    credentials: Secret<'static>,
     keep: Duration,
     known: Cache<GrantId, Arc<Entry>>,
 }
@@ -121,31 +115,17 @@ impl Asker {
             client_secret,
             keep,
         } = introspect;
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT)
-            .timeout(WHOLE)
-            .build()
-            .ok();
-        let wrong = if UrlRule::HttpsOrLoopback.check(&url).is_err() {
-            Some("the URL for introspection is not https, nor http of this machine")
-        } else if !plain(&client_id) || !plain(client_secret.expose()) {
-            Some("client id and secret for introspection are letters, digits and `-._~`")
-        } else if keep > MAX_KEEP {
+        let client = AppClient::new(&client_id, &client_secret);
+        let wrong = if keep > MAX_KEEP {
             Some("answers of introspection are kept for at most 5 s")
-        } else if client.is_none() {
-            Some("no HTTP client can be had for introspection")
         } else {
-            None
+            client.check(&url).err()
         };
-        let credentials = STANDARD.encode(format!("{client_id}:{}", client_secret.expose()));
         Self {
             wrong,
             shared: Arc::new(Shared {
                 client,
                 url,
-                credentials: Secret::from(format!("Basic {credentials}")),
                 keep,
                 known: Cache::new(MAX_KNOWN),
             }),
@@ -208,24 +188,9 @@ impl Shared {
     }
 
     async fn ask(&self, id: &GrantId) -> Result<Look, StoreError> {
-        let Some(client) = &self.client else {
-            return Err(StoreError::unavailable("no HTTP client"));
-        };
-        let request = client
-            .post(&self.url)
-            .header(AUTHORIZATION, self.credentials.expose())
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(ACCEPT, "application/json")
-            .body(format!("token={id}&token_type_hint=grant_id"));
-        let sent = request.send().await;
-        let response = sent.map_err(|error| StoreError::unavailable(error.without_url()))?;
-        if response.status() != StatusCode::OK {
-            let status = response.status().as_u16();
-            return Err(StoreError::unavailable(format!(
-                "introspection answered {status}"
-            )));
-        }
-        let body = body(response).await?;
+        let id_text = id.to_string();
+        let form = [("token", &*id_text), ("token_type_hint", "grant_id")];
+        let body = self.client.post(&self.url, &form).await?;
         read(&body, id).ok_or_else(|| StoreError::unavailable("introspection made no sense"))
     }
 }
@@ -237,18 +202,6 @@ impl Entry {
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
-}
-
-async fn body(mut response: Response) -> Result<BytesMut, StoreError> {
-    let mut body = BytesMut::new();
-    let failed = |error: reqwest::Error| StoreError::unavailable(error.without_url());
-    while let Some(chunk) = response.chunk().await.map_err(failed)? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(StoreError::unavailable("introspection answered too much"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 /// What an answer says of that grant; `None` where it is none.
@@ -278,15 +231,7 @@ fn started_at(said: &Map<String, Value>) -> Option<Timestamp> {
     Some(Timestamp::from_unix_seconds(0).saturating_add(since))
 }
 
-fn plain(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    !text.is_empty() && text.bytes().all(plain)
-}
-
-const CONNECT: Duration = Duration::from_secs(2);
-const WHOLE: Duration = Duration::from_secs(5);
 const MAX_KEEP: Duration = Duration::from_secs(5);
-const MAX_BODY: usize = 64 * 1024;
 const MAX_KNOWN: usize = 10_000;
 const MAX_REASON: usize = 2000;
 

@@ -43,6 +43,11 @@
 //! ```
 
 mod agreed;
+#[cfg(feature = "jwks")]
+mod asking;
+#[cfg(feature = "lambda")]
+#[cfg_attr(docsrs, doc(cfg(feature = "lambda")))]
+pub mod codes;
 pub mod danger;
 mod error;
 mod hub;
@@ -63,6 +68,8 @@ pub mod sqlite;
 mod store;
 mod stored;
 
+#[cfg(all(feature = "jwks", feature = "lambda"))]
+pub(crate) use self::asking::AppClient;
 pub use self::error::{StoreError, StoreErrorKind};
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]

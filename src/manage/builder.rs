@@ -7,6 +7,7 @@ use crate::manage::client::{Client, Clients};
 use crate::manage::desk::Desk;
 use crate::manage::oauth;
 use crate::manage::rate::RateLimit;
+use crate::manage::sign_in::Wanted;
 use crate::manage::{Manage, ManageError};
 use crate::middleware::ImpersonationLayer;
 use crate::policy::{Entitlement, Policy, Right, Rule};
@@ -20,6 +21,7 @@ pub struct ManageBuilder {
     users_at: Option<Arc<str>>,
     path: String,
     starts_per_minute: u32,
+    pub(super) sign_in: Wanted,
 }
 
 impl ManageBuilder {
@@ -31,6 +33,7 @@ impl ManageBuilder {
             users_at: None,
             path: String::new(),
             starts_per_minute: 30,
+            sign_in: Wanted::default(),
         }
     }
 
@@ -101,6 +104,7 @@ impl ManageBuilder {
             clients: Clients::check(self.clients, &minter.audiences().collect::<Vec<_>>())?,
             starts: RateLimit::new(self.starts_per_minute),
             failures: RateLimit::new(FAILURES_PER_MINUTE),
+            sign_in: self.sign_in.check()?,
             path: self.path,
             minter,
             layer,

@@ -17,6 +17,7 @@ use crate::manage::caught::caught;
 use crate::manage::client::Clients;
 use crate::manage::http::Problem;
 use crate::manage::rate::RateLimit;
+use crate::manage::sign_in::Offered;
 use crate::middleware::ImpersonationLayer;
 use crate::mint::Minter;
 use crate::policy::{Refused, Right, Rule};
@@ -37,6 +38,7 @@ pub(super) struct Desk {
     pub(super) starts: RateLimit<IdentityKey>,
     /// By the name of the app client.
     pub(super) failures: RateLimit<String>,
+    pub(super) sign_in: Offered,
     /// The path under which the routes are mounted, behind the issuer's.
     pub(super) path: String,
 }

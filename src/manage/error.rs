@@ -42,6 +42,12 @@ pub enum ManageError {
     },
     /// The path under which the routes are mounted does not begin with a slash, or ends with one.
     Path,
+    /// Sign-in codes that could not work.
+    #[non_exhaustive]
+    SignIn {
+        /// Why.
+        detail: String,
+    },
     /// A number is outside its bounds.
     #[non_exhaustive]
     OutOfBounds {
@@ -67,6 +73,7 @@ impl fmt::Display for ManageError {
             Self::Client { id, detail } => write!(f, "app client {id:?}: {detail}"),
             Self::DuplicateClient { id } => write!(f, "two app clients of the name {id:?}"),
             Self::Path => f.write_str("a path begins with a slash and does not end with one"),
+            Self::SignIn { detail } => write!(f, "sign-in codes: {detail}"),
             Self::OutOfBounds { setting, bounds } => write!(f, "{setting} must be {bounds}"),
         }
     }

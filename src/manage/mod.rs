@@ -9,6 +9,8 @@
 //! | `GET /grants`, `GET /grants/{id}` | one's own grants, those on oneself, and all with the right `grants.read` |
 //! | `DELETE /grants/{id}` | stop one's own, end one on oneself, and any with the right `grants.revoke` |
 //! | `POST /grants/{id}/extend` | move the deadline of one's own forward |
+//! | `POST /grants/{id}/sign-in-code` | with the feature `lambda` and [`sign_in`](ManageBuilder::sign_in): a code by which the actor signs in at a Cognito user pool as the target |
+//! | `POST /oauth2/sign-in/redeem`, `/oauth2/sign-in/confirm` | likewise: for the triggers of that pool |
 //! | `POST /grants/stop` | end the grant by which the request comes |
 //! | `POST /oauth2/token`, `/oauth2/revoke`, `/oauth2/introspect` | RFC 6749 and RFC 8693, RFC 7009, RFC 7662, for app clients |
 //! | `GET /.well-known/jwks.json`, `/.well-known/oauth-authorization-server`, `/openapi.json` | keys, metadata (RFC 8414), the document |
@@ -105,6 +107,7 @@ mod rate;
 mod router;
 mod routes;
 mod schemas;
+mod sign_in;
 mod start;
 mod wanted;
 
@@ -112,6 +115,9 @@ pub use self::builder::ManageBuilder;
 pub use self::client::Client;
 pub use self::error::ManageError;
 pub use self::routes::{Credential, Endpoint};
+#[cfg(feature = "lambda")]
+#[cfg_attr(docsrs, doc(cfg(feature = "lambda")))]
+pub use self::sign_in::SignIn;
 
 use std::fmt;
 use std::sync::Arc;
@@ -155,7 +161,8 @@ impl Manage {
 
     /// All routes, those of [`routes`](Self::routes) first.
     pub fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
-        ROUTES.iter().chain(WELL_KNOWN).map(|route| Endpoint {
+        let table = ROUTES.iter().chain(sign_in::routes(&self.0));
+        table.chain(WELL_KNOWN).map(|route| Endpoint {
             method: route.method.clone(),
             path: router::path(&self.0, route),
             credential: route.credential,

@@ -18,6 +18,7 @@ use crate::manage::oauth;
 use crate::manage::router;
 use crate::manage::routes::{Credential, ROUTES, Route, WELL_KNOWN};
 use crate::manage::schemas;
+use crate::manage::sign_in;
 use crate::manage::start::ISSUER;
 
 /// What stands in an answer.
@@ -39,7 +40,7 @@ pub(super) enum Body {
 pub(super) fn document(desk: &Desk) -> OpenApi {
     let mut paths = Paths::new();
     let base = oauth::issuer_path(desk.minter.issuer_name());
-    for route in ROUTES {
+    for route in ROUTES.iter().chain(sign_in::routes(desk)) {
         let path = format!("{base}{}{}", desk.path, route.path);
         paths.add_path_operation(path, vec![method(route)], operation(route));
     }
@@ -58,7 +59,7 @@ pub(super) fn document(desk: &Desk) -> OpenApi {
                 .build(),
         )
         .paths(paths)
-        .components(Some(schemas::components()))
+        .components(Some(schemas::components(desk)))
         .build()
 }
 

@@ -15,11 +15,12 @@ use crate::manage::desk::Desk;
 use crate::manage::http::{Call, Problem};
 use crate::manage::oauth;
 use crate::manage::routes::{Credential, METADATA, ROUTES, Route, Run, WELL_KNOWN, Way};
+use crate::manage::sign_in;
 use crate::manage::wanted::WantedIssuer;
 use crate::middleware::{Asking, OwnRoute};
 
 pub(super) fn routes(desk: &Arc<Desk>) -> Router {
-    mount(desk, ROUTES)
+    mount(desk, ROUTES).merge(mount(desk, sign_in::routes(desk)))
 }
 
 pub(super) fn well_known(desk: &Arc<Desk>) -> Router {

@@ -62,7 +62,12 @@ pub(super) enum Way {
 }
 
 impl Route {
-    const fn new(method: Method, path: &'static str, credential: Credential, run: Run) -> Self {
+    pub(super) const fn new(
+        method: Method,
+        path: &'static str,
+        credential: Credential,
+        run: Run,
+    ) -> Self {
         Self {
             method,
             path,
@@ -77,18 +82,18 @@ impl Route {
         }
     }
 
-    const fn called(mut self, name: &'static str, summary: &'static str) -> Self {
+    pub(super) const fn called(mut self, name: &'static str, summary: &'static str) -> Self {
         self.name = name;
         self.summary = summary;
         self
     }
 
-    const fn answers(mut self, answers: &'static [(u16, Shape)]) -> Self {
+    pub(super) const fn answers(mut self, answers: &'static [(u16, Shape)]) -> Self {
         self.answers = answers;
         self
     }
 
-    const fn takes(mut self, body: Body) -> Self {
+    pub(super) const fn takes(mut self, body: Body) -> Self {
         self.body = Some(body);
         self
     }

@@ -6,15 +6,17 @@ use utoipa::openapi::{
     schema::AdditionalProperties,
 };
 
+use crate::manage::desk::Desk;
 use crate::manage::grants::{EndView, GrantList, GrantView, PersonView};
 use crate::manage::oauth::{GRANT_TYPES, OAuthErrorView, TokenView};
+use crate::manage::sign_in;
 use crate::manage::start::{Issued, IssuedAttributes, IssuedData};
 
 pub(super) const BEARER: &str = "bearer";
 pub(super) const BASIC: &str = "client";
 
-pub(super) fn components() -> Components {
-    ComponentsBuilder::new()
+pub(super) fn components(desk: &Desk) -> Components {
+    sign_in::schemas(desk, ComponentsBuilder::new())
         .schema_from::<Issued>()
         .schema_from::<IssuedData>()
         .schema_from::<IssuedAttributes>()
@@ -171,17 +173,23 @@ fn open<'n>(
         .build()
 }
 
-fn closed<'n>(properties: impl IntoIterator<Item = (&'n str, Object)>) -> Object {
+pub(super) fn closed<'n>(properties: impl IntoIterator<Item = (&'n str, Object)>) -> Object {
     let mut object = open(properties, []);
     object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
     object
+}
+
+/// Texts that a form may hold.
+#[cfg(feature = "lambda")]
+pub(super) fn texts<'n>(names: impl IntoIterator<Item = &'n str>) -> Object {
+    open(names.into_iter().map(|name| (name, text())), [])
 }
 
 fn text() -> Object {
     ObjectBuilder::new().schema_type(Type::String).build()
 }
 
-fn bounded(least: usize, most: usize) -> Object {
+pub(super) fn bounded(least: usize, most: usize) -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(least))

@@ -10,6 +10,7 @@
 //! | [`embedding`] | Where does the layer stand in axum, hyper and tonic? |
 //! | [`grants`] | How does a token for a user begin, and how does it end? |
 //! | [`guards`] | What must not happen while somebody impersonates? |
+//! | [`cognito_triggers`] | How does somebody sign in at a Cognito user pool as somebody else? |
 //! | [`security`] | What is guaranteed, what is not, and which test holds it? |
 //!
 //! # Words
@@ -62,6 +63,9 @@ pub mod grants {}
 
 #[doc = include_str!("guards.md")]
 pub mod guards {}
+
+#[doc = include_str!("cognito_triggers.md")]
+pub mod cognito_triggers {}
 
 #[doc = include_str!("security.md")]
 pub mod security {}

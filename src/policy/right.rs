@@ -25,7 +25,7 @@ pub enum Right {
     GrantsApprove,
     /// To read the audit. No route of this crate asks for it.
     AuditRead,
-    /// To ask whether a token or a grant is alive (RFC 7662).
+    /// To ask whether a token or a grant is alive (RFC 7662), and to take and confirm sign-in codes.
     Introspect,
 }
 

@@ -70,6 +70,11 @@ class Pool:
         client = self._client(name, ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"])
         self.document["clients"][name] = {"id": client["ClientId"]}
 
+    def code_client(self, name):
+        # Refresh is allowed here, so that a test can see it refused by the trigger.
+        client = self._client(name, ExplicitAuthFlows=["ALLOW_CUSTOM_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"])
+        self.document["clients"][name] = {"id": client["ClientId"]}
+
     def machine_client(self, name):
         self._cognito.create_resource_server(
             UserPoolId=self._id,

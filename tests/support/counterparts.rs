@@ -138,6 +138,14 @@ pub struct SignedIn {
 }
 
 impl Ministack {
+    /// With other pools than those that `tests/run` made.
+    pub fn of(document: Value) -> Self {
+        Self {
+            url: variable("MINISTACK_URL"),
+            document,
+        }
+    }
+
     pub fn new() -> Self {
         let document = std::fs::read_to_string(variable("MINISTACK_SETUP")).unwrap();
         Self {
@@ -207,11 +215,17 @@ impl Pool {
 
     /// The access token of the client `bot`.
     pub async fn machine(&self) -> String {
+        self.machine_with(&[]).await
+    }
+
+    /// The same, with these parameters beside.
+    pub async fn machine_with(&self, more: &[(&str, &str)]) -> String {
         let bot = &self.document["clients"]["bot"];
-        let form = [
+        let usual = [
             ("grant_type", "client_credentials"),
             ("scope", "desk-api/read"),
         ];
+        let form = [&usual[..], more].concat();
         let request = Request::post(format!("{}/oauth2/token", self.url));
         let answer = oauth(request, &text(&bot["id"]), &text(&bot["secret"]), &form).await;
         text(&answer["access_token"])
@@ -223,7 +237,8 @@ impl Pool {
         self.call(action, &asked).await
     }
 
-    async fn call(&self, action: &str, asked: &Value) -> Seen {
+    /// Any action of the API, as anybody may ask for it.
+    pub async fn call(&self, action: &str, asked: &Value) -> Seen {
         let request = Request::post(format!("{}/", self.url))
             .header("content-type", "application/x-amz-json-1.1")
             .header(

@@ -26,7 +26,7 @@ pub fn command(name: &str) -> Command {
 
 /// Built beside the tests, with the same features, so that there is rarely anything to do: `cargo
 /// test` builds the examples, too, but `cargo test --test examples` would run those of yesterday.
-fn binary(name: &str) -> PathBuf {
+pub fn binary(name: &str) -> PathBuf {
     static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
         let tests = env::current_exe().unwrap();
         let folder = tests.parent().and_then(Path::parent).unwrap();
@@ -60,6 +60,8 @@ fn features() -> String {
         ("manage", cfg!(feature = "manage")),
         ("otel", cfg!(feature = "otel")),
         ("otlp", cfg!(feature = "otlp")),
+        ("manage", cfg!(feature = "manage")),
+        ("lambda", cfg!(feature = "lambda")),
         ("full", cfg!(feature = "full")),
     ];
     let names = on.into_iter().filter(|(_, on)| *on).map(|(name, _)| name);

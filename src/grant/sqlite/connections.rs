@@ -7,8 +7,8 @@ use super::error::Fault;
 use crate::sqlite::{Database, FileId};
 
 /// The connections to one file: some that read, one that writes.
-pub(super) struct Connections {
-    pub(super) database: Database,
+pub(in crate::grant) struct Connections {
+    pub(in crate::grant) database: Database,
     /// The file that was opened first. No other one is ever asked.
     file: OnceLock<FileId>,
     readers: Pool,
@@ -22,14 +22,14 @@ struct Pool {
 
 /// A connection for one question or transition. Unless it is [given back](Self::give_back), because
 /// something failed or nobody waits any more, it is closed, which undoes what was not committed.
-pub(super) struct Lent<'p> {
-    pub(super) connection: SqliteConnection,
+pub(in crate::grant) struct Lent<'p> {
+    pub(in crate::grant) connection: SqliteConnection,
     pool: &'p Pool,
     _turn: SemaphorePermit<'p>,
 }
 
 impl Connections {
-    pub(super) fn new(database: Database) -> Self {
+    pub(in crate::grant) fn new(database: Database) -> Self {
         Self {
             database,
             file: OnceLock::new(),
@@ -38,11 +38,11 @@ impl Connections {
         }
     }
 
-    pub(super) async fn reader(&self) -> Result<Lent<'_>, Fault> {
+    pub(in crate::grant) async fn reader(&self) -> Result<Lent<'_>, Fault> {
         self.lend(&self.readers).await
     }
 
-    pub(super) async fn writer(&self) -> Result<Lent<'_>, Fault> {
+    pub(in crate::grant) async fn writer(&self) -> Result<Lent<'_>, Fault> {
         self.lend(&self.writer).await
     }
 
@@ -94,7 +94,7 @@ impl Connections {
     }
 
     /// Whether the file can be opened and written.
-    pub(super) fn check(&self) -> Result<(), Fault> {
+    pub(in crate::grant) fn check(&self) -> Result<(), Fault> {
         if self.file.get().is_some() {
             self.same_file()?;
             self.database.try_out(self.database.open_again())?;
@@ -126,7 +126,7 @@ impl Pool {
 }
 
 impl Lent<'_> {
-    pub(super) fn give_back(self) {
+    pub(in crate::grant) fn give_back(self) {
         let idle = self.pool.idle.lock();
         idle.unwrap_or_else(PoisonError::into_inner)
             .push(self.connection);

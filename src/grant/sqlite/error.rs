@@ -7,7 +7,7 @@ use crate::sqlite::OpenError;
 
 /// What can go wrong. None of it names anybody.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(in crate::grant) enum Fault {
     Full,
     Open(OpenError),
     /// Another file stands at the path than the one that was opened first, or none.

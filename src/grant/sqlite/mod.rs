@@ -29,10 +29,10 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-mod connections;
-mod error;
+pub(super) mod connections;
+pub(super) mod error;
 mod list;
-mod row;
+pub(super) mod row;
 mod start;
 mod sweep;
 mod transitions;

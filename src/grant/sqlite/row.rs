@@ -52,7 +52,7 @@ fn end(row: &SqliteRow) -> Result<Option<End>, Fault> {
     Ok(Some(End { reason, at, by }))
 }
 
-fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, Fault>
+pub(in crate::grant) fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, Fault>
 where
     T: Decode<'r, Sqlite> + Type<Sqlite>,
 {
@@ -60,7 +60,7 @@ where
 }
 
 /// Nanoseconds since 1970, for the years 1678 to 2261; a moment outside is the nearest end of them.
-pub(super) fn nanos(time: Timestamp) -> i64 {
+pub(in crate::grant) fn nanos(time: Timestamp) -> i64 {
     let nanos = i128::from(time.unix_seconds()) * SECOND + i128::from(time.subsec_nanos());
     i64::try_from(nanos)
         .unwrap_or(match nanos > 0 {
@@ -75,7 +75,7 @@ pub(super) fn span(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(YEAR).min(YEAR)
 }
 
-fn moment(nanos: i64) -> Timestamp {
+pub(in crate::grant) fn moment(nanos: i64) -> Timestamp {
     const SECOND: i64 = 1_000_000_000;
     let beyond = u64::try_from(nanos.rem_euclid(SECOND)).unwrap_or_default();
     Timestamp::from_unix_seconds(nanos.div_euclid(SECOND))

@@ -23,7 +23,7 @@ use crate::manage::http::At;
 use crate::terms::GrantId;
 
 /// The grant that the path names; none where nobody could have such an id.
-async fn named(desk: &Desk, at: &At) -> Result<Option<Grant>, Box<Response>> {
+pub(super) async fn named(desk: &Desk, at: &At) -> Result<Option<Grant>, Box<Response>> {
     match at.named.parse::<GrantId>() {
         Ok(id) => desk.stored(desk.grants.find(&id), &at.parts).await,
         Err(_) => Ok(None),

@@ -10,10 +10,14 @@ mod form;
 mod introspect;
 mod metadata;
 mod revoke;
+#[cfg(feature = "lambda")]
+mod sign_in;
 mod token;
 
 pub(super) use self::error::OAuthErrorView;
 pub(super) use self::introspect::introspect;
 pub(super) use self::metadata::{GRANT_TYPES, issuer_path, metadata, metadata_path};
 pub(super) use self::revoke::revoke;
+#[cfg(feature = "lambda")]
+pub(super) use self::sign_in::{SignInView, confirm, redeem};
 pub(super) use self::token::{TokenView, token};
