@@ -45,10 +45,13 @@
 mod agreed;
 pub mod danger;
 mod error;
+mod followers;
 mod hub;
 #[cfg(feature = "jwks")]
 mod introspect;
 mod keeper;
+#[cfg(feature = "cognito")]
+mod lent;
 mod limits;
 #[cfg(feature = "testing")]
 pub(crate) mod made_up;
@@ -64,6 +67,7 @@ mod store;
 mod stored;
 
 pub use self::error::{StoreError, StoreErrorKind};
+pub use self::followers::OnEnd;
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 pub use self::introspect::{Introspect, introspect};

@@ -55,6 +55,11 @@ pub mod observability {}
 #[doc = include_str!("embedding.md")]
 pub mod embedding {}
 
+#[cfg(feature = "cognito")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cognito")))]
+#[doc = include_str!("cognito.md")]
+pub mod cognito {}
+
 #[doc = include_str!("guards.md")]
 pub mod guards {}
 
