@@ -28,9 +28,7 @@ use tower_impersonate::identity::{IdentityKey, Names};
 use tower_impersonate::testing::{TestIssuer, assert_lease_store};
 use tower_impersonate::time::Clock;
 use tower_impersonate::token::{Claims, Verified};
-use tower_impersonate::{
-    Identity, Impersonation, ImpersonationLayer, Issuer, directory, policy, resolve,
-};
+use tower_impersonate::{Identity, Impersonation, ImpersonationLayer, Issuer, policy, resolve};
 
 const REGION: &str = "eu-west-1";
 const POOL: &str = "eu-west-1_Ab12Cd34E";

@@ -56,4 +56,5 @@ pub use self::follow_up::{
     RefreshToken, RevokeTokens, SignOut, revoke_tokens_on_end, sign_out_on_end,
 };
 pub use self::pool::Pool;
+pub use self::sdk::SdkPool;
 pub use self::user::{AccountStatus, PoolUser};

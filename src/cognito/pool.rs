@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::cognito::sdk::Sdk;
+use crate::cognito::sdk::SdkPool;
 use crate::cognito::{ConfigError, UserPoolApi};
 use crate::token::pool_name;
 
@@ -23,7 +23,7 @@ impl Pool {
         id: impl AsRef<str>,
         client: aws_sdk_cognitoidentityprovider::Client,
     ) -> Self {
-        let sdk = Sdk::new(client, id.as_ref());
+        let sdk = SdkPool::new(client, id.as_ref());
         Self::asked_by(region, id, sdk)
     }
 

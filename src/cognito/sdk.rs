@@ -1,3 +1,5 @@
+use std::fmt;
+
 use aws_sdk_cognitoidentityprovider as aws;
 
 use aws::Client;
@@ -9,14 +11,18 @@ use crate::cognito::{
     AccountStatus, ApiError, ApiErrorKind, Filter, Page, PoolUser, RefreshToken, UserPoolApi,
 };
 
-/// The client of the AWS SDK, bound to a pool.
-pub(super) struct Sdk {
+/// The client of the AWS SDK, bound to a pool: what [`Pool::new`](crate::cognito::Pool::new) asks. For
+/// those who put something in between.
+#[derive(Clone)]
+pub struct SdkPool {
     client: Client,
     pool: String,
 }
 
-impl Sdk {
-    pub(super) fn new(client: Client, pool: &str) -> Self {
+impl SdkPool {
+    /// The pool of that id, asked by this client.
+    #[must_use]
+    pub fn new(client: Client, pool: &str) -> Self {
         Self {
             client,
             pool: pool.to_owned(),
@@ -24,7 +30,7 @@ impl Sdk {
     }
 }
 
-impl UserPoolApi for Sdk {
+impl UserPoolApi for SdkPool {
     fn list_users(&self, filter: &Filter, page: Option<&str>) -> Answer<Result<Page, ApiError>> {
         let call = { self.client.list_users() }
             .user_pool_id(&self.pool)
@@ -112,6 +118,15 @@ impl UserPoolApi for Sdk {
             .token(token.expose())
             .set_client_secret(token.expose_client_secret().map(str::to_owned));
         Answer::later(async move { call.send().await.map(drop).map_err(api_error) })
+    }
+}
+
+// By hand: a client shows its configuration.
+impl fmt::Debug for SdkPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SdkPool")
+            .field("pool", &self.pool)
+            .finish_non_exhaustive()
     }
 }
 
