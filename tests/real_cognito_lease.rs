@@ -248,7 +248,7 @@ async fn the_process_that_is_killed() {
     for lease in [one, two, three] {
         leases.release(lease.id()).await.unwrap();
     }
-    steps.tell(steps.taken.load(Ordering::SeqCst));
+    tell(steps.taken.load(Ordering::SeqCst));
 }
 
 /// Counts calls of pool and store, and stands still behind the last one that is to be.
@@ -259,25 +259,25 @@ struct Steps {
 }
 
 impl Steps {
-    fn tell(&self, step: usize) {
-        use std::io::Write;
-        std::io::stdout()
-            .write_all(format!("step {step} .\n").as_bytes())
-            .unwrap();
-    }
-
     fn after<T: Send + 'static>(&self, answer: Answer<T>) -> Answer<T> {
         let steps = self.clone();
         Answer::later(async move {
             let done = answer.await;
             let step = steps.taken.fetch_add(1, Ordering::SeqCst);
             if step == steps.last {
-                steps.tell(step);
+                tell(step);
                 std::future::pending::<()>().await;
             }
             done
         })
     }
+}
+
+fn tell(step: usize) {
+    use std::io::Write;
+    std::io::stdout()
+        .write_all(format!("step {step} .\n").as_bytes())
+        .unwrap();
 }
 
 struct SteppingPool(TestPool, Steps);

@@ -8,6 +8,7 @@
 //! | [`errors`] | What does the layer answer, and what is logged? |
 //! | [`observability`] | What stands on spans, in logs and in the audit? |
 //! | [`embedding`] | Where does the layer stand in axum, hyper and tonic? |
+//! | `cognito` (feature `cognito`) | How do Cognito user pools come in, and which strategy fits? |
 //! | [`guards`] | What must not happen while somebody impersonates? |
 //! | [`security`] | What is guaranteed, what is not, and which test holds it? |
 //!

@@ -430,7 +430,7 @@ impl FaultyPool {
 }
 
 /// One name a page, and an empty page first.
-fn page(names: Vec<String>, page: Option<&str>, endless: bool) -> Page {
+fn page(names: &[String], page: Option<&str>, endless: bool) -> Page {
     let at: usize = page.map_or(0, |page| page.parse().unwrap());
     let name = at.checked_sub(1).and_then(|at| names.get(at));
     Page {
@@ -449,7 +449,7 @@ impl UserPoolApi for FaultyPool {
                 .map(|user| user.username().to_owned())
                 .collect();
             names.extend(state.listed.get(value).into_iter().flatten().cloned());
-            page(names, at, state.endless)
+            page(&names, at, state.endless)
         })
     }
 
@@ -467,7 +467,7 @@ impl UserPoolApi for FaultyPool {
     fn groups_of(&self, username: &str, at: Option<&str>) -> Answer<Result<Page, ApiError>> {
         self.does("groups", username, |state| {
             let groups = state.groups.get(username).cloned().unwrap_or_default();
-            page(groups.into_iter().collect(), at, state.endless)
+            page(&groups.into_iter().collect::<Vec<_>>(), at, state.endless)
         })
     }
 

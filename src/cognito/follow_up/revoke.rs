@@ -52,8 +52,10 @@ pub fn revoke_tokens_on_end(
 pub struct RevokeTokens {
     issuer: Arc<str>,
     api: Arc<dyn UserPoolApi>,
-    find: Arc<dyn Fn(&str) -> Option<RefreshToken> + Send + Sync>,
+    find: Arc<Find>,
 }
+
+type Find = dyn Fn(&str) -> Option<RefreshToken> + Send + Sync;
 
 impl OnEnd for RevokeTokens {
     fn ended(&self, grant: &Grant) {

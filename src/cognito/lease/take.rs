@@ -178,13 +178,11 @@ impl Leases {
             added.map_err(LeaseError::pool)?;
         }
         let held = store.hold(lease.id(), deadline, self.now()).await;
-        match held.map_err(LeaseError::store)? {
-            Some(held) => Ok(held),
-            None => {
-                self.undo(lease, &lent).await?;
-                Err(over())
-            }
+        if let Some(held) = held.map_err(LeaseError::store)? {
+            return Ok(held);
         }
+        self.undo(lease, &lent).await?;
+        Err(over())
     }
 
     /// The lease was swept while its groups were added, and they may have been added after that.
