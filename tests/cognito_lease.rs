@@ -483,7 +483,7 @@ async fn what_may_not_be_lent_touches_nothing() {
 
 /// Two administrators, two targets, groups that overlap.
 #[tokio::test]
-async fn a17_leases_on_one_group_are_counted_and_people_are_independent() {
+async fn incident_a17_leases_on_one_group_are_counted_and_people_are_independent() {
     let office = Office::new().await;
     let leases = office.leases();
     let carol_alice = office.acting("carol", "alice").await;

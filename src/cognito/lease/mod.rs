@@ -28,7 +28,7 @@
 //! process that stands still between two calls for longer than half a minute may add a group after its lease
 //! was swept; it takes it back when it goes on.
 //!
-//! ```no_run
+//! ```
 //! use std::time::Duration;
 //! use tower_impersonate::{Impersonation, ImpersonationLayer, audit, cognito::{self, lease}};
 //!
@@ -38,10 +38,11 @@
 //! # let config = aws::Config::builder().behavior_version(aws::config::BehaviorVersion::v2025_08_07()).build();
 //! # let client = aws::Client::from_conf(config);
 //! let desk = cognito::Pool::new("eu-west-1", "eu-west-1_Ab12Cd34E", client);
-//! let leases = lease::leases(desk, lease::memory())
+//! assert!(lease::leases(desk.clone(), lease::memory()).build().is_err(), "no group may be leased");
+//! let leases = lease::leases(desk, lease::memory()) // `lease::sqlite(path)` outlives a crash
 //!     .groups(["org-acme", "org-globex"])
 //!     .lifetime(Duration::from_secs(900))
-//!     .audit(audit::jsonl("audit.jsonl"))
+//!     .audit(audit::tracing())
 //!     .build()?;
 //! leases.start().await?; // takes back what another run left, and goes on doing so
 //!
