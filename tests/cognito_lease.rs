@@ -24,8 +24,10 @@ use tower_impersonate::cognito::lease::{
 };
 use tower_impersonate::cognito::{AccountStatus, ApiErrorKind, ConfigError, Pool, PoolUser};
 use tower_impersonate::directory::LookupError;
+use tower_impersonate::grant::{self, GrantStore, Grants, Others, StartLimit};
 use tower_impersonate::identity::{IdentityKey, Names};
-use tower_impersonate::testing::{TestIssuer, assert_lease_store};
+use tower_impersonate::terms::{Ask, EndReason, Strategy, TargetRef};
+use tower_impersonate::testing::{TestGrant, TestIssuer, assert_lease_store};
 use tower_impersonate::time::Clock;
 use tower_impersonate::token::{Claims, Verified};
 use tower_impersonate::{Identity, Impersonation, ImpersonationLayer, Issuer, policy, resolve};
@@ -571,6 +573,55 @@ async fn a_lease_ends_by_itself_and_never_beyond_its_limit() {
     assert_eq!(office.pool.groups("carol"), ["org-shared", "support"]);
     let [expired] = office.named(EventName::Expired).try_into().unwrap();
     assert_eq!(expired["impersonation.end.reason"], "expired");
+}
+
+/// What was lent under a grant is not lent any more when the grant is over, whatever ended it.
+#[tokio::test]
+async fn a_lease_ends_with_its_grant() {
+    let office = Office::new().await;
+    let leases = office.leases();
+    let store = grant::memory();
+    let grants = Grants::new(store.clone());
+    let layer = { office.builder(office.issuer.issuer().trust_act()) }
+        .resolve(resolve::act())
+        .grants(grants.clone())
+        .build()
+        .unwrap();
+    for reason in [
+        EndReason::Stopped,
+        EndReason::Revoked,
+        EndReason::ActorDisabled,
+    ] {
+        let agreed = TestGrant::new("", "")
+            .actor(Identity::new(ISSUER, "carol-sub").with_groups(["support"]))
+            .target(Identity::new(ISSUER, "alice-sub"))
+            .ask(Ask::user(
+                TargetRef::subject(ISSUER, "alice-sub"),
+                Strategy::Header,
+            ))
+            .at(office.desk.clock.now())
+            .build();
+        let limit = StartLimit {
+            per_actor: 1,
+            others: Others::Stay,
+            now: agreed.started_at(),
+        };
+        store.start(agreed.clone(), limit).await.unwrap();
+        let minted = office.issuer.token("alice-sub").username("alice");
+        let minted = minted.claim("act", json!({ "sub": "carol-sub" }));
+        let minted = minted.claim("grant_id", agreed.id().to_string());
+        let minted = minted.claim("mode", "full").sign();
+        let acting = impersonation(&layer, &minted, &[]).await;
+        assert_eq!(acting.grant_id(), Some(agreed.id()));
+        let lease = leases.take(&acting, ["org-acme"]).await.unwrap();
+        assert_ne!(lease.id(), agreed.id());
+        assert_eq!(office.pool.groups("carol").len(), 3);
+        grants.end(agreed.id(), reason, None).await.unwrap();
+        let gone = || async { office.pool.groups("carol").len() == 2 };
+        cognito_pools::until("the lease ends", gone).await;
+        let over = kinds(leases.renew(lease.id()).await);
+        assert_eq!(over, Some(LeaseErrorKind::Over), "{reason}");
+    }
 }
 
 /// A group is taken off the tokens that were minted while it was lent, and off no others.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cognito::lease::leases::log_store;
-use crate::cognito::lease::{LeaseError, Leases};
+use crate::cognito::lease::{LeaseError, Leases, Loan, Membership, Standing};
 
 impl Leases {
     /// Sweeps now, and then every 30 s on a task, for as long as there are these leases. Call it when the
@@ -51,7 +51,12 @@ impl Leases {
             }
         }
         for membership in self.0.store.owed().await.map_err(LeaseError::store)? {
-            failed = self.take_back(&membership).await.err().or(failed);
+            let taken_back = match self.is_lent_again(&membership).await {
+                Ok(true) => Ok(()),
+                Ok(false) => self.take_back(&membership).await,
+                Err(error) => Err(error),
+            };
+            failed = taken_back.err().or(failed);
         }
         let keep = self.0.token_lifetime + LEEWAY;
         let before = self.now().saturating_sub(keep);
@@ -59,6 +64,15 @@ impl Leases {
             log_store(&error, "leases that ended long ago could not be forgotten");
         }
         failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Leases {
+    /// Whether another process took it back, and a lease lends it since.
+    async fn is_lent_again(&self, membership: &Membership) -> Result<bool, LeaseError> {
+        let loans = self.0.store.loans(&membership.member, self.now()).await;
+        let lent = |loan: &Loan| loan.group == membership.group && loan.standing == Standing::Lent;
+        Ok(loans.map_err(LeaseError::store)?.iter().any(lent))
     }
 }
 
