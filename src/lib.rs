@@ -9,6 +9,9 @@
 pub mod answer;
 pub mod audit;
 pub mod browser;
+#[cfg(feature = "cognito")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cognito")))]
+pub mod cognito;
 pub mod directory;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]

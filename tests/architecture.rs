@@ -19,7 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["mint", "principal"],
     &["middleware"],
     &["extract", "guard", "lambda", "otel"],
-    &["manage"],
+    &["cognito", "manage"],
     &["testing"],
     &["manual"],
 ];

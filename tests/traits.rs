@@ -39,6 +39,37 @@ fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
         directory, extract, gate, identity, lambda, manage, measure, middleware, mint, otel,
         principal, rejection, resolve, stamp, terms, testing, time, token,
     };
+    #[cfg(feature = "cognito")]
+    {
+        use tower_impersonate::cognito::{self, lease};
+
+        cloned::<cognito::CognitoDirectory>();
+        shared::<cognito::DirectoryBuilder>();
+        cloned::<cognito::Pool>();
+        cloned::<cognito::SdkPool>();
+        cloned::<cognito::PoolUser>();
+        copied::<cognito::AccountStatus>();
+        cloned::<cognito::Filter>();
+        cloned::<cognito::Page>();
+        cloned::<cognito::RefreshToken>();
+        cloned::<cognito::SignOut>();
+        cloned::<cognito::RevokeTokens>();
+        copied::<cognito::ApiErrorKind>();
+        error::<cognito::ApiError>();
+        error::<cognito::ConfigError>();
+        cloned::<lease::Leases>();
+        shared::<lease::LeasesBuilder>();
+        cloned::<lease::Lease>();
+        copied::<lease::Stage>();
+        copied::<lease::Begun>();
+        copied::<lease::Standing>();
+        cloned::<lease::Membership>();
+        cloned::<lease::Loan>();
+        cloned::<lease::MemoryLeases>();
+        cloned::<lease::Recheck>();
+        copied::<lease::LeaseErrorKind>();
+        error::<lease::LeaseError>();
+    }
     type Inner = BoxCloneSyncService<Request<()>, Response<Full<Bytes>>, BoxError>;
 
     cloned::<ImpersonationLayer>();

@@ -45,6 +45,8 @@ mod event;
 mod file;
 mod id;
 mod kept;
+#[cfg(feature = "cognito")]
+mod lent;
 mod limit;
 mod sinks;
 mod trail;
@@ -58,6 +60,8 @@ pub use self::event::{
 };
 pub use self::file::{Rotation, SyncOn};
 pub use self::id::{EventId, EventIdError};
+#[cfg(feature = "cognito")]
+pub(crate) use self::lent::Lent;
 pub use self::limit::DenialLimit;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]

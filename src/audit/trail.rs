@@ -19,7 +19,7 @@ use crate::time::{Clock, Timestamp};
 
 /// Writes events, in the order that the rules of this module ask for.
 pub struct Trail {
-    sink: Arc<dyn AuditSink>,
+    pub(super) sink: Arc<dyn AuditSink>,
     clock: Arc<dyn Clock>,
     denials: Denials,
 }

@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::answer::Answer;
 use crate::audit::{AuditError, EndInfo, Recorded, Trail};
+use crate::grant::followers::Followers;
 use crate::grant::hub::{Hub, Listener};
 use crate::grant::pending::Pending;
 use crate::grant::{
@@ -28,6 +29,7 @@ struct Shared {
     limits: GrantLimits,
     hub: Hub,
     pending: Pending,
+    followers: Followers,
     bound: OnceLock<Bound>,
     sweeping: OnceLock<()>,
 }
@@ -67,6 +69,7 @@ impl Grants {
             limits,
             hub: Hub::default(),
             pending: Pending::default(),
+            followers: Followers::default(),
             bound: OnceLock::new(),
             sweeping: OnceLock::new(),
         }))
@@ -422,9 +425,14 @@ impl Grants {
         self.0.hub.listen(id)
     }
 
-    /// It is over: whatever goes on hears it, and the audit does. Nobody waits for either.
+    pub(super) fn followers(&self) -> &Followers {
+        &self.0.followers
+    }
+
+    /// It is over: whatever goes on hears it, whatever follows does, and the audit. Nobody waits for them.
     fn tell_end(&self, grant: &Grant) {
         self.0.hub.tell(grant.id());
+        self.0.followers.tell(grant);
         let (Some(bound), Some(end)) = (self.0.bound.get(), &grant.state().end) else {
             return;
         };

@@ -50,10 +50,13 @@ mod asking;
 pub mod codes;
 pub mod danger;
 mod error;
+mod followers;
 mod hub;
 #[cfg(feature = "jwks")]
 mod introspect;
 mod keeper;
+#[cfg(feature = "cognito")]
+mod lent;
 mod limits;
 #[cfg(feature = "testing")]
 pub(crate) mod made_up;
@@ -71,6 +74,7 @@ mod stored;
 #[cfg(all(feature = "jwks", feature = "lambda"))]
 pub(crate) use self::asking::AppClient;
 pub use self::error::{StoreError, StoreErrorKind};
+pub use self::followers::OnEnd;
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]
 pub use self::introspect::{Introspect, introspect};

@@ -9,6 +9,7 @@
 //! | [`observability`] | What stands on spans, in logs and in the audit? |
 //! | [`embedding`] | Where does the layer stand in axum, hyper and tonic? |
 //! | [`grants`] | How does a token for a user begin, and how does it end? |
+//! | `cognito` (feature `cognito`) | How do Cognito user pools come in, and which strategy fits? |
 //! | [`guards`] | What must not happen while somebody impersonates? |
 //! | [`cognito_triggers`] | How does somebody sign in at a Cognito user pool as somebody else? |
 //! | [`security`] | What is guaranteed, what is not, and which test holds it? |
@@ -60,6 +61,10 @@ pub mod embedding {}
 
 #[doc = include_str!("grants.md")]
 pub mod grants {}
+#[cfg(feature = "cognito")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cognito")))]
+#[doc = include_str!("cognito.md")]
+pub mod cognito {}
 
 #[doc = include_str!("guards.md")]
 pub mod guards {}

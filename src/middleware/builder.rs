@@ -14,7 +14,7 @@ use crate::middleware::checks::{check_facts, check_grants, tenants, vary, within
 use crate::middleware::config::{Config, Decision, Install, Preflight, WithoutCredential};
 use crate::middleware::minting::Minting;
 use crate::middleware::reads::Reads;
-use crate::middleware::{ConfigError, ImpersonationLayer, Upgrades};
+use crate::middleware::{ConfigError, ImpersonationLayer, RecheckGroups, Upgrades};
 use crate::policy::Policy;
 use crate::principal::{Effect, Principal, SideEffects, Warden};
 use crate::rejection::{Problem, RespondToRejection, Responder};
@@ -38,6 +38,7 @@ pub struct Builder {
     audit: Option<Arc<dyn AuditSink>>,
     grants: Option<GrantSource>,
     pub(super) minting: Minting,
+    recheck: Option<Arc<dyn RecheckGroups>>,
     denials: DenialLimit,
     mapping: Option<(TypeId, Install)>,
     anonymous: Option<(TypeId, Install)>,
@@ -64,6 +65,7 @@ impl Builder {
             audit: None,
             grants: None,
             minting: Minting::default(),
+            recheck: None,
             denials: DenialLimit::default(),
             mapping: None,
             anonymous: None,
@@ -124,6 +126,12 @@ impl Builder {
     /// a token is refused.
     pub fn grants(mut self, grants: impl Into<GrantSource>) -> Self {
         self.grants = Some(grants.into());
+        self
+    }
+
+    /// Takes groups off that a token still names and its bearer does not have any more.
+    pub fn recheck_groups(mut self, recheck: impl RecheckGroups + 'static) -> Self {
+        self.recheck = Some(Arc::new(recheck));
         self
     }
 
@@ -394,6 +402,7 @@ impl Builder {
             clock,
             extract: self.extract,
             vary: vary(&settlement),
+            recheck: self.recheck,
             strategies,
             settlement,
             decision,

@@ -8,6 +8,7 @@ use crate::gate::Gate;
 use crate::measure::Measures;
 use crate::middleware::minting::Minting;
 use crate::middleware::reads::Reads;
+use crate::middleware::recheck::RecheckGroups;
 use crate::middleware::upgrades::Upgrades;
 use crate::principal::{Principal, Warden};
 use crate::rejection::Responder;
@@ -24,6 +25,7 @@ pub(super) struct Config {
     pub(super) authenticator: Authenticator,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) extract: Arc<dyn ExtractToken>,
+    pub(super) recheck: Option<Arc<dyn RecheckGroups>>,
     pub(super) strategies: Vec<Arc<dyn Resolve>>,
     pub(super) settlement: Settlement,
     pub(super) decision: Option<Decision>,

@@ -52,6 +52,7 @@ mod minting;
 mod own;
 mod pipeline;
 mod reads;
+mod recheck;
 mod respond;
 mod service;
 mod session;
@@ -66,6 +67,7 @@ pub use self::future::ResponseFuture;
 pub use self::layer::ImpersonationLayer;
 #[cfg(feature = "manage")]
 pub(crate) use self::own::{Asking, OwnRoute};
+pub use self::recheck::RecheckGroups;
 pub use self::service::ImpersonationService;
 pub use self::upgrades::Upgrades;
 

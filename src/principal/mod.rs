@@ -49,6 +49,8 @@
 //! ```
 
 mod effects;
+#[cfg(feature = "cognito")]
+mod lent;
 mod warden;
 
 pub use self::effects::{Effect, SideEffects};

@@ -18,6 +18,20 @@ pub(crate) enum Why {
     Failed(Box<dyn Error + Send + Sync>),
 }
 
+/// Why no connection could be had.
+#[derive(Debug)]
+pub(crate) enum LendError {
+    Open(OpenError),
+    /// Another file stands at the path than the one that was opened first, or none.
+    Replaced(PathBuf),
+}
+
+impl From<OpenError> for LendError {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error)
+    }
+}
+
 impl Why {
     pub(super) fn failed(by: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Failed(by.into())

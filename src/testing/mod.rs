@@ -39,6 +39,8 @@ mod clock;
 mod grant_store;
 mod issuer;
 mod keys;
+#[cfg(feature = "cognito")]
+mod lease_store;
 #[cfg(feature = "otel")]
 mod otel;
 mod recording;
@@ -49,6 +51,9 @@ mod token;
 pub use self::clock::ManualClock;
 pub use self::grant_store::{StoreToTest, assert_grant_store};
 pub use self::issuer::TestIssuer;
+#[cfg(feature = "cognito")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cognito")))]
+pub use self::lease_store::{assert_lease_store, test_lease};
 pub use self::recording::RecordingSink;
 pub use self::stamped::{Observed, assert_all_stamped, assert_none_stamped};
 pub use self::token::TokenBuilder;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::identity::{Identity, IdentityKey, Kind};
+use crate::identity::{Identity, IdentityKey, Kind, Names};
 use crate::time::Timestamp;
 use crate::token::error::TokenErrorKind;
 use crate::token::issuer::{IssuerFacts, Profile};
@@ -122,6 +122,23 @@ impl Verified<Claims> {
     #[must_use]
     pub fn caller(&self) -> Verified<Identity> {
         Verified::new(self.identity().clone(), self.evidence().clone())
+    }
+
+    /// The same token, as if it did not name these groups.
+    pub(crate) fn without_groups(self, lapsed: &Names) -> Self {
+        let Some(groups) = self.identity().groups().filter(|_| !lapsed.is_empty()) else {
+            return self;
+        };
+        let left: Names = { groups.iter() }
+            .filter(|group| !lapsed.contains(group))
+            .collect();
+        let data = Data {
+            identity: self.identity().clone().with_groups(left),
+            window: self.0.window.clone(),
+            profile: Arc::clone(&self.0.profile),
+            issuers: Arc::clone(&self.0.issuers),
+        };
+        Self::new(Claims(Arc::new(data)), self.evidence().clone())
     }
 
     /// The actor that the token names in `act`; `None` unless the issuer is trusted for that.

@@ -97,6 +97,8 @@ pub use self::fetch::{FetchError, FetchErrorKind, FetchKeys, FetchLimits, Fetche
 #[cfg(feature = "mint")]
 pub(crate) use self::header::acceptable_kid;
 pub(crate) use self::issuer::UrlRule;
+#[cfg(feature = "cognito")]
+pub(crate) use self::issuer::pool_name;
 pub use self::issuer::{Issuer, IssuerError, IssuerErrorKind, IssuerFacts};
 #[cfg(feature = "mint")]
 pub(crate) use self::keys::LiveKeys;

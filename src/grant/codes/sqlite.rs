@@ -9,11 +9,10 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use crate::answer::Answer;
 use crate::grant::StoreError;
 use crate::grant::codes::{ChallengeId, CodeHash, CodeStore, KeptCode, Taking};
-use crate::grant::sqlite::connections::Connections;
 use crate::grant::sqlite::error::Fault;
 use crate::grant::sqlite::row::{column, moment, nanos};
 use crate::identity::IdentityKey;
-use crate::sqlite::{Database, Part};
+use crate::sqlite::{Connections, Database, Part};
 use crate::terms::GrantId;
 use crate::time::Timestamp;
 
@@ -29,7 +28,7 @@ pub fn sqlite(path: impl Into<PathBuf>) -> SqliteCodes {
         busy_timeout: Duration::from_millis(500),
         part: CODES,
     };
-    SqliteCodes(Arc::new(Connections::new(database)))
+    SqliteCodes(Arc::new(Connections::new(database, "sign-in codes")))
 }
 
 /// The store made by [`sqlite`](fn@sqlite). Clones share their connections.
@@ -68,7 +67,7 @@ impl CodeStore for SqliteCodes {
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        self.0.check().map_err(StoreError::from)
+        { self.0.check().map_err(Fault::from) }.map_err(StoreError::from)
     }
 }
 

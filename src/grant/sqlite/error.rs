@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::grant::{StartError, StoreError};
-use crate::sqlite::OpenError;
+use crate::sqlite::{LendError, OpenError};
 
 /// What can go wrong. None of it names anybody.
 #[derive(Debug)]
@@ -19,9 +19,12 @@ pub(in crate::grant) enum Fault {
     Column(&'static str),
 }
 
-impl From<OpenError> for Fault {
-    fn from(error: OpenError) -> Self {
-        Self::Open(error)
+impl From<LendError> for Fault {
+    fn from(error: LendError) -> Self {
+        match error {
+            LendError::Open(error) => Self::Open(error),
+            LendError::Replaced(path) => Self::Replaced(path),
+        }
     }
 }
 

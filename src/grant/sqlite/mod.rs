@@ -29,7 +29,6 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-pub(super) mod connections;
 pub(super) mod error;
 mod list;
 pub(super) mod row;
@@ -42,11 +41,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::connections::Connections;
 use self::error::Fault;
 use crate::answer::Answer;
 use crate::grant::{End, Ended, Filter, Grant, GrantStore, Page, StartLimit, Started, StoreError};
-use crate::sqlite::{Database, Part};
+use crate::sqlite::{Connections, Database, Part};
 use crate::terms::GrantId;
 use crate::time::Timestamp;
 
@@ -76,7 +74,7 @@ struct Shared {
 impl SqliteStore {
     fn new(database: Database, most: u32) -> Self {
         Self(Arc::new(Shared {
-            connections: Connections::new(database),
+            connections: Connections::new(database, "grants"),
             most,
         }))
     }
@@ -165,7 +163,8 @@ impl GrantStore for SqliteStore {
             let bounds = "a store must be allowed to hold one grant at least";
             return Err(StoreError::unavailable(bounds));
         }
-        self.0.connections.check().map_err(StoreError::from)
+        self.0.connections.check().map_err(Fault::from)?;
+        Ok(())
     }
 }
 

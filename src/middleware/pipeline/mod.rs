@@ -15,8 +15,9 @@ use tracing::Span;
 
 use crate::answer::Answer;
 use crate::audit::{AuditError, Recorded};
+use crate::directory::LookupError;
 use crate::gate::Refusal;
-use crate::identity::Identity;
+use crate::identity::{Identity, Names};
 use crate::measure::Measurement;
 use crate::middleware::config::Config;
 use crate::middleware::pipeline::steps::recorded;
@@ -48,6 +49,10 @@ pub(super) struct Pipeline {
 enum Stage {
     Start,
     Verifying(Answer<Result<Verified<Claims>, TokenError>>),
+    Rechecking {
+        claims: Verified<Claims>,
+        answer: Answer<Result<Names, LookupError>>,
+    },
     Resolving {
         claims: Verified<Claims>,
         found: Option<Requested>,
@@ -144,6 +149,10 @@ impl Pipeline {
                 Stage::Verifying(mut answer) => match ready(&mut answer, &mut cx) {
                     Poll::Ready(verified) => self.verified(config, parts, verified),
                     Poll::Pending => return self.stay(Stage::Verifying(answer)),
+                },
+                Stage::Rechecking { claims, mut answer } => match ready(&mut answer, &mut cx) {
+                    Poll::Ready(lapsed) => self.rechecked(config, parts, claims, lapsed),
+                    Poll::Pending => return self.stay(Stage::Rechecking { claims, answer }),
                 },
                 Stage::Resolving {
                     claims,

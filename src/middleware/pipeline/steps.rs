@@ -8,8 +8,9 @@ use tracing::Span;
 
 use crate::answer::Answer;
 use crate::audit::{AuditError, Recorded};
+use crate::directory::LookupError;
 use crate::gate::{Live, Refusal};
-use crate::identity::Identity;
+use crate::identity::{Identity, Names};
 use crate::measure::{Measurement, RuleKind};
 use crate::middleware::config::{Config, Decision, Preflight, WithoutCredential};
 use crate::middleware::own;
@@ -66,6 +67,29 @@ impl Pipeline {
             let error = TokenError::new(TokenErrorKind::Audience);
             return Err(Rejection::because(RejectionKind::InvalidToken, error).into());
         }
+        let names_groups = |groups: &Names| !groups.is_empty();
+        match &config.recheck {
+            Some(recheck) if claims.identity().groups().is_some_and(names_groups) => {
+                let answer = recheck.lapsed(&claims);
+                Ok(Stage::Rechecking { claims, answer })
+            }
+            _ => self.inspect(config, parts, claims),
+        }
+    }
+
+    /// The groups that the token names and nobody has any more are known.
+    pub(super) fn rechecked(
+        &self,
+        config: &Config,
+        parts: &Parts,
+        claims: Verified<Claims>,
+        lapsed: Result<Names, LookupError>,
+    ) -> Next {
+        let lapsed = lapsed.map_err(Verdict::unavailable)?;
+        self.inspect(config, parts, claims.without_groups(&lapsed))
+    }
+
+    fn inspect(&self, config: &Config, parts: &Parts, claims: Verified<Claims>) -> Next {
         let sound = { config.settlement.inspect(&claims) }
             .and_then(|()| config.settlement.own_headers().check(&parts.headers));
         match sound {

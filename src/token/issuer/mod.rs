@@ -4,6 +4,8 @@ mod build;
 mod cognito;
 mod error;
 mod facts;
+#[cfg(feature = "cognito")]
+pub(crate) mod pool_name;
 mod profile;
 mod url;
 

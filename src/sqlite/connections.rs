@@ -3,12 +3,14 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use sqlx::SqliteConnection;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::error::Fault;
-use crate::sqlite::{Database, FileId};
+use super::database::{Database, FileId};
+use super::error::LendError;
 
 /// The connections to one file: some that read, one that writes.
-pub(in crate::grant) struct Connections {
-    pub(in crate::grant) database: Database,
+pub(crate) struct Connections {
+    pub(crate) database: Database,
+    /// What is kept in it, for those who read the log.
+    holds: &'static str,
     /// The file that was opened first. No other one is ever asked.
     file: OnceLock<FileId>,
     readers: Pool,
@@ -22,31 +24,32 @@ struct Pool {
 
 /// A connection for one question or transition. Unless it is [given back](Self::give_back), because
 /// something failed or nobody waits any more, it is closed, which undoes what was not committed.
-pub(in crate::grant) struct Lent<'p> {
-    pub(in crate::grant) connection: SqliteConnection,
+pub(crate) struct Lent<'p> {
+    pub(crate) connection: SqliteConnection,
     pool: &'p Pool,
     _turn: SemaphorePermit<'p>,
 }
 
 impl Connections {
-    pub(in crate::grant) fn new(database: Database) -> Self {
+    pub(crate) fn new(database: Database, holds: &'static str) -> Self {
         Self {
             database,
+            holds,
             file: OnceLock::new(),
             readers: Pool::new(READERS),
             writer: Pool::new(1),
         }
     }
 
-    pub(in crate::grant) async fn reader(&self) -> Result<Lent<'_>, Fault> {
+    pub(crate) async fn reader(&self) -> Result<Lent<'_>, LendError> {
         self.lend(&self.readers).await
     }
 
-    pub(in crate::grant) async fn writer(&self) -> Result<Lent<'_>, Fault> {
+    pub(crate) async fn writer(&self) -> Result<Lent<'_>, LendError> {
         self.lend(&self.writer).await
     }
 
-    async fn lend<'p>(&'p self, pool: &'p Pool) -> Result<Lent<'p>, Fault> {
+    async fn lend<'p>(&'p self, pool: &'p Pool) -> Result<Lent<'p>, LendError> {
         let turn = { pool.turns.acquire().await }
             .map_err(|error| self.database.unusable(std::io::Error::other(error)))?;
         let idle = pool
@@ -68,7 +71,7 @@ impl Connections {
         })
     }
 
-    async fn open(&self) -> Result<SqliteConnection, Fault> {
+    async fn open(&self) -> Result<SqliteConnection, LendError> {
         if self.file.get().is_some() {
             self.same_file()?;
             let connection = self.database.open_again().await?;
@@ -84,17 +87,17 @@ impl Connections {
         Ok(connection)
     }
 
-    fn same_file(&self) -> Result<(), Fault> {
+    fn same_file(&self) -> Result<(), LendError> {
         let there = self.database.file().ok();
         if there.is_some() && there.as_ref() == self.file.get() {
             Ok(())
         } else {
-            Err(Fault::Replaced(self.database.path.clone()))
+            Err(LendError::Replaced(self.database.path.clone()))
         }
     }
 
     /// Whether the file can be opened and written.
-    pub(in crate::grant) fn check(&self) -> Result<(), Fault> {
+    pub(crate) fn check(&self) -> Result<(), LendError> {
         if self.file.get().is_some() {
             self.same_file()?;
             self.database.try_out(self.database.open_again())?;
@@ -109,7 +112,7 @@ impl Connections {
                 target: "impersonation",
                 path = %self.database.path.display(),
                 mode = %format_args!("{mode:o}"),
-                "others than its owner may read or write the grants"
+                "others than its owner may read or write the {}", self.holds
             );
         }
         Ok(())
@@ -126,7 +129,7 @@ impl Pool {
 }
 
 impl Lent<'_> {
-    pub(in crate::grant) fn give_back(self) {
+    pub(crate) fn give_back(self) {
         let idle = self.pool.idle.lock();
         idle.unwrap_or_else(PoisonError::into_inner)
             .push(self.connection);
