@@ -466,10 +466,32 @@ async fn a80_a82_a_store_that_is_full_refuses_the_new_and_keeps_the_old() {
     let seen = api.post("/Bob/impersonate", &dora, order.clone()).await;
     assert_unavailable(&seen);
     assert_eq!(api.get("/me", &minted).await.status, 200);
-    // One that ended takes its place until it is forgotten.
+    // One that ended makes room, and stays over.
     delete(&api, &id, &api.carol()).await;
-    assert_eq!(api.post("/Bob/impersonate", &dora, order).await.status, 503);
+    let seen = api.post("/Bob/impersonate", &dora, order).await;
+    assert_eq!(seen.status, 200, "{seen:?}");
     api.get("/me", &minted).await.assert_refused(401);
+}
+
+#[tokio::test]
+async fn a82_nobody_fills_the_store_alone() {
+    let limits = GrantLimits::default().ended_per_actor(2);
+    let store = grant::MemoryStore::bounded(5);
+    let grants = Grants::with_limits(store.clone(), limits);
+    let api = Api::at(Desk::new(), grants, |l| l, |m| m).await;
+    let dora = api.desk.token("dora", &["support"]).sign();
+    let order = json!({ "audience": AUDIENCE });
+    let (_, others) = issued(&api.post("/Bob/impersonate", &dora, order).await);
+    delete(&api, &others, &dora).await;
+    for target in ["Alice", "Bob", "Alice", "Bob", "Alice", "Bob"] {
+        let order = json!({ "audience": AUDIENCE, "replace": true });
+        let seen = { api.post(&format!("/{target}/impersonate"), &api.carol(), order) }.await;
+        assert_eq!(seen.status, 200, "{seen:?}");
+    }
+    // Carol's own three, and what was Dora's.
+    assert!(format!("{store:?}").contains("grants: 4"), "{store:?}");
+    let kept = api.get(&format!("/grants/{others}"), &dora).await;
+    assert_eq!(kept.status, 200, "{kept:?}");
 }
 
 #[tokio::test]
@@ -486,6 +508,7 @@ async fn a82_sweeping_forgets_what_ended_long_ago_and_nothing_that_is_alive() {
     let limit = grant::StartLimit {
         per_actor: 1,
         others: grant::Others::Stay,
+        keep_ended: 1_000,
         now,
     };
     for n in 0..500 {
@@ -527,6 +550,7 @@ async fn a162_a_hundred_thousand_idle_grants_are_bounded_and_swept() {
     let mut limit = grant::StartLimit {
         per_actor: 1,
         others: grant::Others::Stay,
+        keep_ended: 1_000,
         now: TestGrant::new("", "").build().started_at(),
     };
     for n in 0..MANY {

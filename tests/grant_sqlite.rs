@@ -57,6 +57,7 @@ fn one() -> StartLimit {
     StartLimit {
         per_actor: 1,
         others: Others::Stay,
+        keep_ended: 1_000,
         now: now(),
     }
 }
@@ -134,7 +135,7 @@ async fn a_file_of_a_newer_version_is_left_alone() {
     started(&grant::sqlite(file(&folder)), "carol").await;
     run(
         &file(&folder),
-        "INSERT INTO ti_migration VALUES ('grant', 2)",
+        "INSERT INTO ti_migration VALUES ('grant', 3)",
     )
     .await;
     let newer = grant::sqlite(file(&folder));

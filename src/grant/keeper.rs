@@ -186,6 +186,7 @@ impl Grants {
                 Kind::Person => 1,
             },
             others: beginning.others,
+            keep_ended: self.0.limits.ended_per_actor,
             now,
         };
         let grants = self.clone();

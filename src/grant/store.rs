@@ -17,6 +17,13 @@ use crate::time::Timestamp;
 /// either; `now` is told.
 pub trait GrantStore: Send + Sync {
     /// Keeps a new grant, unless the limits say otherwise. An id that is there already is an error.
+    ///
+    /// Where it starts, the store first forgets what makes room: of the same actor's that ended, those
+    /// that started first, beyond [`keep_ended`](StartLimit::keep_ended), those counted that end for the new
+    /// one; and of a store that is full, those that ended first. Only one that is full of grants which
+    /// nobody ended refuses as [full], and has then forgotten nothing.
+    ///
+    /// [full]: crate::grant::StoreErrorKind::Full
     fn start(&self, grant: Grant, limit: StartLimit) -> Answer<Result<Started, StoreError>>;
 
     /// The grant of that id, alive or ended; `None` where there is none, or none any more.
@@ -73,6 +80,8 @@ pub struct StartLimit {
     pub per_actor: usize,
     /// What becomes of those that would be too many.
     pub others: Others,
+    /// How many of the actor's grants that ended stay known.
+    pub keep_ended: usize,
     /// The moment at which they are counted.
     pub now: Timestamp,
 }

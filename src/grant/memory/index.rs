@@ -25,6 +25,8 @@ enum Name<'a> {
     Actor(&'a IdentityKey),
     /// The same, as long as nobody ended the grant.
     Unended(&'a IdentityKey),
+    /// The same, once somebody did.
+    Ended(&'a IdentityKey),
     Target(&'a IdentityKey),
     Session(&'a str),
 }
@@ -59,6 +61,8 @@ impl Index {
             self.named.insert((name, cursor));
         }
         if let Some(end) = &grant.state().end {
+            let name = self.hash(Name::Ended(grant.actor().key()));
+            self.named.insert((name, cursor));
             self.ended.insert((end.at, cursor.id));
         } else {
             let name = self.hash(Name::Unended(grant.actor().key()));
@@ -74,6 +78,8 @@ impl Index {
         self.named.remove(&(name, cursor));
         // Where it was used or extended it stands elsewhere, and is left out when its moment comes.
         self.over.remove(&(over_at(grant), cursor.id));
+        let name = self.hash(Name::Ended(grant.actor().key()));
+        self.named.insert((name, cursor));
         self.ended.insert((at, cursor.id));
     }
 
@@ -86,16 +92,29 @@ impl Index {
             for name in self.names(grant) {
                 self.named.remove(&(name, cursor));
             }
+            let name = self.hash(Name::Ended(grant.actor().key()));
+            self.named.remove(&(name, cursor));
         }
     }
 
     /// Oldest first; those of others may be among them.
     pub(super) fn unended_of(&self, actor: &IdentityKey) -> impl Iterator<Item = &Cursor> {
-        let name = self.hash(Name::Unended(actor));
-        self.named
-            .range((name, FIRST)..)
-            .take_while(move |(of, _)| *of == name)
-            .map(|(_, cursor)| cursor)
+        self.under(self.hash(Name::Unended(actor)))
+    }
+
+    /// The same of those that ended, by their start.
+    pub(super) fn ended_of(&self, actor: &IdentityKey) -> impl Iterator<Item = &Cursor> {
+        self.under(self.hash(Name::Ended(actor)))
+    }
+
+    fn under(&self, name: u64) -> impl Iterator<Item = &Cursor> {
+        let named = self.named.range((name, FIRST)..=(name, LAST));
+        named.map(|(_, cursor)| cursor)
+    }
+
+    /// The one that ended first.
+    pub(super) fn first_ended(&self) -> Option<(Timestamp, GrantId)> {
+        self.ended.first().copied()
     }
 
     /// Grants of which the moment has come, unless they moved it.

@@ -32,6 +32,7 @@
 mod connections;
 mod error;
 mod list;
+mod room;
 mod row;
 mod start;
 mod sweep;
@@ -92,7 +93,7 @@ impl SqliteStore {
     }
 
     /// How many grants it may hold, those that ended included; a million by default, at least one. A start
-    /// beyond them is refused.
+    /// beyond them forgets one that ended, and is refused where there is none.
     pub fn most(self, grants: u32) -> Self {
         Self::new(self.database().clone(), grants)
     }
@@ -180,5 +181,8 @@ impl fmt::Debug for SqliteStore {
 /// Its tables.
 const GRANTS: Part = Part {
     name: "grant",
-    steps: &[include_str!("migrations/0001_grants.sql")],
+    steps: &[
+        include_str!("migrations/0001_grants.sql"),
+        include_str!("migrations/0002_ended_of_actor.sql"),
+    ],
 };
