@@ -725,7 +725,7 @@ async fn a129_a_minted_token_goes_with_the_actors_own() {
         assert_eq!(api.get("/me", &minted).await.status, 200);
         let person = Identity::new(ISSUER, "carol").with_groups(["support"]);
         match what {
-            "revoked" => drop(api.grants.end_session("carols").await.unwrap()),
+            "revoked" => drop(api.grants.end_session(ISSUER, "carols").await.unwrap()),
             "disabled" => drop(api.desk.users.insert(person.disabled_account())),
             _ => drop(api.desk.users.remove(person.key())),
         }

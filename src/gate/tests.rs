@@ -368,7 +368,7 @@ async fn what_goes_on_is_told_at_once() {
 async fn sessions_and_people_end_what_is_theirs() {
     let bench = Bench::new();
     let grant = bench.start().await;
-    assert_eq!(bench.grants.end_session("other").await.unwrap(), 0);
+    assert_eq!(bench.grants.end_session(ISS, "other").await.unwrap(), 0);
     let alice = alice();
     assert_eq!(
         bench

@@ -50,6 +50,7 @@ mod hub;
 mod introspect;
 mod keeper;
 mod limits;
+mod listing;
 #[cfg(feature = "testing")]
 pub(crate) mod made_up;
 mod memory;
@@ -62,6 +63,7 @@ mod source;
 pub mod sqlite;
 mod store;
 mod stored;
+mod sweeping;
 
 pub use self::error::{StoreError, StoreErrorKind};
 #[cfg(feature = "jwks")]
@@ -73,7 +75,7 @@ pub use self::keeper::Grants;
 pub use self::limits::GrantLimits;
 pub use self::memory::{MemoryStore, memory};
 pub use self::record::{End, Grant, Start, State};
-pub use self::session::ActorSession;
+pub use self::session::{ActorSession, SessionKey};
 pub use self::source::GrantSource;
 pub(crate) use self::source::{Look, Told};
 #[cfg(feature = "sqlite")]

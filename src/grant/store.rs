@@ -1,8 +1,7 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::answer::Answer;
-use crate::grant::{End, Grant, StoreError};
+use crate::grant::{End, Grant, SessionKey, StoreError};
 use crate::identity::IdentityKey;
 use crate::terms::GrantId;
 use crate::time::Timestamp;
@@ -140,8 +139,8 @@ pub struct Filter {
     pub target: Option<IdentityKey>,
     /// Of this person, as actor or as target.
     pub person: Option<IdentityKey>,
-    /// Begun in a session of that name, by any of its names.
-    pub session: Option<Arc<str>>,
+    /// Begun in that session, by any of its names.
+    pub session: Option<SessionKey>,
     /// Alive, or ended, at a moment.
     pub state: Option<(Standing, Timestamp)>,
 }
@@ -164,10 +163,13 @@ impl Filter {
             wanted.as_ref().is_none_or(|wanted| wanted == key)
         };
         let of_person = |person: &IdentityKey| person == actor || person == target;
+        let of_session = |session: &SessionKey| {
+            actor.issuer() == &*session.issuer && grant.session().is_named(&session.name)
+        };
         is(&self.actor, actor)
             && is(&self.target, target)
             && self.person.as_ref().is_none_or(of_person)
-            && { self.session.as_deref() }.is_none_or(|name| grant.session().is_named(name))
+            && self.session.as_ref().is_none_or(of_session)
             && self.state.is_none_or(|(standing, now)| {
                 grant.is_alive_at(now) == (standing == Standing::Alive)
             })

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::identity::Affiliation;
 use crate::manage::client::{Client, Clients};
@@ -102,6 +102,7 @@ impl ManageBuilder {
             starts: RateLimit::new(self.starts_per_minute),
             failures: RateLimit::new(FAILURES_PER_MINUTE),
             path: self.path,
+            document: OnceLock::new(),
             minter,
             layer,
         };

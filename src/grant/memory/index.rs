@@ -3,7 +3,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::ops::Bound;
 
-use crate::grant::{Cursor, Filter, Grant};
+use crate::grant::{Cursor, Filter, Grant, SessionKey};
 use crate::identity::IdentityKey;
 use crate::terms::GrantId;
 use crate::time::Timestamp;
@@ -28,7 +28,8 @@ enum Name<'a> {
     /// The same, once somebody did.
     Ended(&'a IdentityKey),
     Target(&'a IdentityKey),
-    Session(&'a str),
+    /// Of that issuer.
+    Session(&'a str, &'a str),
 }
 
 impl Index {
@@ -46,7 +47,8 @@ impl Index {
             Name::Actor(grant.actor().key()),
             Name::Target(grant.target().key()),
         ];
-        let sessions = grant.session().names().map(Name::Session);
+        let issuer = grant.actor().issuer();
+        let sessions = { grant.session().names() }.map(|name| Name::Session(issuer, name));
         people
             .into_iter()
             .chain(sessions)
@@ -161,9 +163,9 @@ impl List {
     pub(super) fn new(index: &Index, filter: &Filter, after: Option<Cursor>) -> Self {
         let names = match filter {
             Filter {
-                session: Some(name),
+                session: Some(SessionKey { issuer, name }),
                 ..
-            } => Some(vec![Name::Session(name)]),
+            } => Some(vec![Name::Session(issuer, name)]),
             Filter {
                 actor: Some(actor), ..
             } => Some(vec![Name::Actor(actor)]),

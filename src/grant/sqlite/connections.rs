@@ -79,6 +79,7 @@ impl Connections {
         let file = self.database.file();
         let file = file.map_err(|error| self.database.unusable(error))?;
         self.file.get_or_init(|| file);
+        self.owners_alone()?;
         // Another one may have been faster, with another file.
         self.same_file()?;
         Ok(connection)
@@ -93,6 +94,12 @@ impl Connections {
         }
     }
 
+    /// Whoever can write it can make grants.
+    fn owners_alone(&self) -> Result<(), Fault> {
+        let alone = self.database.is_its_owners_to_write();
+        alone.map_err(|error| Fault::Open(self.database.unusable(error)))
+    }
+
     /// Whether the file can be opened and written.
     pub(super) fn check(&self) -> Result<(), Fault> {
         if self.file.get().is_some() {
@@ -104,12 +111,13 @@ impl Connections {
             let file = file.map_err(|error| self.database.unusable(error))?;
             self.file.get_or_init(|| file);
         }
+        self.owners_alone()?;
         if let Some(mode) = self.database.shared_mode() {
             tracing::warn!(
                 target: "impersonation",
                 path = %self.database.path.display(),
                 mode = %format_args!("{mode:o}"),
-                "others than its owner may read or write the grants"
+                "others than its owner may read the grants"
             );
         }
         Ok(())

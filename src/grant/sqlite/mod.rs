@@ -14,8 +14,8 @@
 //! wait for the disk, one after the other.
 //!
 //! Caveat: the file belongs on a local disk, not on a network share. It holds what the tokens of actors
-//! said. Whoever can write it can make grants, so it is made readable and writable by its owner alone,
-//! and a file that others may read or its group may write is warned of. Needs Rust 1.94.
+//! said. Whoever can write it can make grants, so it is made readable and writable by its owner alone;
+//! a file that others may write is refused, and one that they may read is warned of. Needs Rust 1.94.
 //!
 //! ```
 //! use tower_impersonate::grant::{self, Grants, GrantStore};

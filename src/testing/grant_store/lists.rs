@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::StoreToTest;
 use super::outcome::{NOON, Outcome, after, ended, holds, ids, listed, same, started, stopped};
-use crate::grant::{ActorSession, Filter, Grant, GrantStore, Page, Standing};
+use crate::grant::{ActorSession, Filter, Grant, GrantStore, Page, SessionKey, Standing};
 use crate::identity::{Identity, IdentityKey};
 use crate::terms::GrantId;
 use crate::testing::TestGrant;
@@ -34,6 +34,10 @@ pub(super) async fn newest_start_comes_first(to_test: StoreToTest) -> Outcome {
 
 fn key(issuer: &str, sub: &str) -> Option<IdentityKey> {
     Some(IdentityKey::new(format!("https://{issuer}"), sub))
+}
+
+fn session(issuer: &str, name: &str) -> Option<SessionKey> {
+    Some(SessionKey::new(format!("https://{issuer}"), name))
 }
 
 /// Six grants: by the order of their starts.
@@ -165,28 +169,49 @@ pub(super) async fn every_filter_finds_its_own(to_test: StoreToTest) -> Outcome 
         ),
         (
             Filter {
-                session: Some("t1".into()),
+                session: session("a", "t1"),
                 ..any()
             },
             &[0],
         ),
         (
             Filter {
-                session: Some("o1".into()),
+                session: session("a", "o1"),
                 ..any()
             },
             &[3, 1, 0],
         ),
         (
             Filter {
-                session: Some("s1".into()),
+                session: session("a", "s1"),
                 ..any()
             },
             &[3, 1, 0],
         ),
         (
             Filter {
-                session: Some("".into()),
+                session: session("b", "o1"),
+                ..any()
+            },
+            &[],
+        ),
+        (
+            Filter {
+                session: session("b", "s6"),
+                ..any()
+            },
+            &[5],
+        ),
+        (
+            Filter {
+                session: session("a", "s6"),
+                ..any()
+            },
+            &[],
+        ),
+        (
+            Filter {
+                session: session("a", ""),
                 ..any()
             },
             &[],
@@ -264,14 +289,14 @@ pub(super) async fn filters_are_combined(to_test: StoreToTest) -> Outcome {
         ),
         (
             Filter {
-                session: Some("s1".into()),
+                session: session("a", "s1"),
                 ..carol.clone()
             },
             &[1, 0],
         ),
         (
             Filter {
-                session: Some("t3".into()),
+                session: session("a", "t3"),
                 ..carol.clone()
             },
             &[],
@@ -285,7 +310,7 @@ pub(super) async fn filters_are_combined(to_test: StoreToTest) -> Outcome {
         ),
         (
             Filter {
-                session: Some("o1".into()),
+                session: session("a", "o1"),
                 person: key("a", "alice"),
                 state: alive,
                 ..Filter::default()
