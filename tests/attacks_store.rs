@@ -245,6 +245,75 @@ async fn a74_v1_a_revocation_that_the_store_does_not_take_counts_here_and_is_kep
 }
 
 #[tokio::test]
+async fn a74_a_list_shows_nobody_acting_whose_end_is_not_kept() {
+    let store = FaultyStore::new();
+    let api = api(&store).await;
+    let dora = api.desk.token("dora", &["support"]).sign();
+    let order = json!({ "audience": AUDIENCE });
+    let (_, older) = issued(&api.post("/Bob/impersonate", &dora, order).await);
+    api.advance(1);
+    let (_, id) = api.begin(&api.carol(), json!({})).await;
+    store.fails([Step::End], Fault::Errs);
+    assert_unavailable(&delete(&api, &id, &api.carol()).await);
+    let security = api.security();
+    let list = async |query: &str| {
+        let seen = api.get(&format!("/grants{query}"), &security).await;
+        assert_eq!(seen.status, 200, "{seen:?}");
+        let data = seen.body["data"].as_array().unwrap().clone();
+        data.into_iter()
+            .map(|grant| (grant["id"].clone(), grant["state"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let (active, ended) = ((json!(older), json!("active")), (json!(id), json!("ended")));
+    assert_eq!(list("").await, [ended.clone(), active.clone()]);
+    // A page is as full as without it.
+    for query in ["?state=active", "?state=active&limit=1"] {
+        assert_eq!(list(query).await, [active.clone()], "{query}");
+    }
+    store.is_well();
+    api.grants.sweep().await.unwrap();
+    assert_eq!(list("?state=ended").await, [ended]);
+}
+
+/// A desk that comes up with a store in which a grant ran out while nobody was there.
+fn after_a_restart(desk: &Desk) -> Grants {
+    let store = grant::memory();
+    let limit = grant::StartLimit {
+        per_actor: 1,
+        others: grant::Others::Stay,
+        keep_ended: 1_000,
+        now: desk.clock.now(),
+    };
+    let long_ago = desk.clock.now().saturating_sub(Duration::from_secs(4000));
+    let grant = TestGrant::new("carol", "alice").at(long_ago).build();
+    drop(store.start(grant, limit));
+    Grants::new(store)
+}
+
+/// By a clock that stands until nobody has anything else to do.
+#[tokio::test(start_paused = true)]
+async fn a80_after_a_restart_what_ran_out_ends_though_nobody_starts_anything() {
+    let (desk, id) = (Desk::new(), GrantId::from_bytes([7; 32]));
+    let expired = || desk.events(EventName::Expired).len();
+    // Built in the runtime.
+    let layer = desk.builder().grants(after_a_restart(&desk)).build();
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(expired(), 1);
+    drop(layer);
+
+    // Built before there was one: from the first look on.
+    let grants = after_a_restart(&desk);
+    let builder = desk.builder().grants(&grants);
+    let layer = std::thread::scope(|scope| scope.spawn(|| builder.build()).join());
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(expired(), 1);
+    grants.find(&id).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(expired(), 2);
+    drop(layer);
+}
+
+#[tokio::test]
 async fn a74_without_the_right_a_silent_store_ends_nothing() {
     let store = FaultyStore::new();
     let api = api(&store).await;

@@ -10,14 +10,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use desk_api::Api;
 use http::Method;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use support::{AUDIENCE, ISSUER};
 use tower_impersonate::answer::Answer;
 use tower_impersonate::audit::EventName;
 use tower_impersonate::grant::GrantLimits;
 use tower_impersonate::policy;
+use tower_impersonate::terms::GrantId;
+use tower_impersonate::time::{Clock, Timestamp};
 
 async fn end(api: &Api, id: &str, token: &str) -> u16 {
     let path = format!("/grants/{id}");
