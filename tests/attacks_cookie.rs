@@ -165,7 +165,6 @@ async fn its_secret_stands_nowhere_but_in_the_cookie() {
     let begun = start(&api, &session(&api.carol()), json!({ "cookie": true })).await;
     let cookie = given(&begun);
     let secret = cookie.split_once('=').unwrap().1;
-    use base64::Engine;
     let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let digest = Sha256::digest(base64.decode(secret).unwrap());
     let grant = begun.body["data"]["attributes"]["grant"].as_str().unwrap();

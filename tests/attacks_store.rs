@@ -553,7 +553,8 @@ async fn a82_nobody_fills_the_store_alone() {
     delete(&api, &others, &dora).await;
     for target in ["Alice", "Bob", "Alice", "Bob", "Alice", "Bob"] {
         let order = json!({ "audience": AUDIENCE, "replace": true });
-        let seen = { api.post(&format!("/{target}/impersonate"), &api.carol(), order) }.await;
+        let path = format!("/{target}/impersonate");
+        let seen = api.post(&path, &api.carol(), order).await;
         assert_eq!(seen.status, 200, "{seen:?}");
     }
     // Carol's own three, and what was Dora's.

@@ -91,7 +91,7 @@ impl AuditSink for Between {
                 by: None,
             };
             if self.2 != Meanwhile::Nothing {
-                drop(self.1.end(id, end));
+                drop(self.1.end(&id, end));
             }
             if self.2 == Meanwhile::IsForgotten {
                 drop(
