@@ -14,7 +14,7 @@ use crate::manage::openapi;
 
 /// `GET /.well-known/jwks.json` (RFC 7517).
 pub(super) async fn jwks(desk: Arc<Desk>, _: Call) -> Answered {
-    Ok(in_json(desk.minter.jwks().into()))
+    Ok(in_json(desk.minter.jwks()))
 }
 
 /// `GET /openapi.json`. Nothing of it depends on the request, so it is written once.
