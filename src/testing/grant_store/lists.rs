@@ -40,6 +40,13 @@ fn session(issuer: &str, name: &str) -> Option<SessionKey> {
     Some(SessionKey::new(format!("https://{issuer}"), name))
 }
 
+fn in_session(issuer: &str, name: &str) -> Filter {
+    Filter {
+        session: session(issuer, name),
+        ..Filter::default()
+    }
+}
+
 /// Six grants: by the order of their starts.
 async fn six(store: &Arc<dyn GrantStore>) -> Outcome<Vec<GrantId>> {
     let mut all = Vec::new();
@@ -167,55 +174,13 @@ pub(super) async fn every_filter_finds_its_own(to_test: StoreToTest) -> Outcome 
             },
             &[],
         ),
-        (
-            Filter {
-                session: session("a", "t1"),
-                ..any()
-            },
-            &[0],
-        ),
-        (
-            Filter {
-                session: session("a", "o1"),
-                ..any()
-            },
-            &[3, 1, 0],
-        ),
-        (
-            Filter {
-                session: session("a", "s1"),
-                ..any()
-            },
-            &[3, 1, 0],
-        ),
-        (
-            Filter {
-                session: session("b", "o1"),
-                ..any()
-            },
-            &[],
-        ),
-        (
-            Filter {
-                session: session("b", "s6"),
-                ..any()
-            },
-            &[5],
-        ),
-        (
-            Filter {
-                session: session("a", "s6"),
-                ..any()
-            },
-            &[],
-        ),
-        (
-            Filter {
-                session: session("a", ""),
-                ..any()
-            },
-            &[],
-        ),
+        (in_session("a", "t1"), &[0]),
+        (in_session("a", "o1"), &[3, 1, 0]),
+        (in_session("a", "s1"), &[3, 1, 0]),
+        (in_session("b", "o1"), &[]),
+        (in_session("b", "s6"), &[5]),
+        (in_session("a", "s6"), &[]),
+        (in_session("a", ""), &[]),
         (
             Filter {
                 state: state(Standing::Alive, after(20)),
