@@ -80,6 +80,7 @@ fn one() -> StartLimit {
     StartLimit {
         per_actor: 1,
         others: Others::Stay,
+        keep_ended: 1_000,
         now: noon(),
     }
 }

@@ -216,6 +216,7 @@ const KINDS: &[&str] = &[
     "unread_claim",
     "untrusted_act",
     "untrusted_claim",
+    "untrusted_grant_id",
     "upgrade",
     "vouched_by",
 ];

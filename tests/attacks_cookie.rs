@@ -3,20 +3,28 @@
 
 #[path = "support/desk_api.rs"]
 mod desk_api;
+#[path = "support/faulty_store.rs"]
+mod faulty_store;
 #[path = "support/over_http.rs"]
 mod over_http;
 mod support;
 
+use std::sync::atomic::Ordering;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use desk_api::Api;
+use faulty_store::{FaultyStore, STEPS};
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::Seen;
+use support::expect::Fault;
+use support::{Desk, Seen};
 use tower_impersonate::audit::EventName;
 use tower_impersonate::browser::Origins;
-use tower_impersonate::grant::GrantLimits;
+use tower_impersonate::grant::{GrantLimits, Grants};
 use tower_impersonate::resolve;
 use tower_impersonate::token::CookieToken;
 
@@ -157,7 +165,6 @@ async fn its_secret_stands_nowhere_but_in_the_cookie() {
     let begun = start(&api, &session(&api.carol()), json!({ "cookie": true })).await;
     let cookie = given(&begun);
     let secret = cookie.split_once('=').unwrap().1;
-    use base64::Engine;
     let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let digest = Sha256::digest(base64.decode(secret).unwrap());
     let grant = begun.body["data"]["attributes"]["grant"].as_str().unwrap();
@@ -352,4 +359,37 @@ async fn a_lost_cookie_is_replaced_and_never_told_again() {
     ran_as(&new, "alice", Some("carol"));
     let ended = &api.desk.events(EventName::Ended)[0];
     assert_eq!(ended["impersonation.end.reason"], "replaced");
+}
+
+#[tokio::test]
+async fn a74_cookies_that_somebody_made_up_do_not_pile_up_while_the_store_is_silent() {
+    let store = FaultyStore::new();
+    let layer = |builder: tower_impersonate::middleware::Builder| {
+        let session = CookieToken::new("__Host-session", Origins::new([PAGE]).unwrap());
+        builder
+            .extract_token(session.unwrap())
+            .resolve(resolve::cookie([PAGE]))
+    };
+    let grants = Grants::new(store.clone());
+    let api = Api::at(Desk::new(), grants, layer, |manage| manage).await;
+    let carol = session(&api.carol());
+    let own = given(&start(&api, &carol, json!({ "cookie": true })).await);
+    let erin = session(&api.desk.token("erin", &["support"]).sign());
+    store.fails(STEPS, Fault::Errs);
+    let stop = async |who: &str, cookie: &str| {
+        let to = (Method::POST, "/grants/stop");
+        browse(&api, to, &[who, cookie], &[OURS], Value::Null).await
+    };
+    for number in 0..20 {
+        let secret = URL_SAFE_NO_PAD.encode([number; 32]);
+        let made_up = format!("{NAME}={secret}");
+        assert_eq!(stop(&erin, &made_up).await.status, 503);
+    }
+    assert_eq!(stop(&carol, &own).await.status, 503);
+    store.is_well();
+    let before = store.asked.load(Ordering::SeqCst);
+    api.grants.sweep().await.unwrap();
+    assert_eq!(store.asked.load(Ordering::SeqCst) - before, 8 + 1);
+    let ended = api.desk.events(EventName::Ended);
+    assert_eq!(ended.len(), 1, "Carol's own: {ended:?}");
 }

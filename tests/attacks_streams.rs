@@ -346,7 +346,7 @@ async fn a152_a153_what_goes_on_is_cut_within_a_second_of_the_end_of_its_grant()
                     let seen = api.post("/Bob/impersonate", &carol(&api), order).await;
                     assert_eq!(seen.status, 200);
                 }
-                _ => assert_eq!(api.grants.end_session("carols").await.unwrap(), 1),
+                _ => assert_eq!(api.grants.end_session(ISSUER, "carols").await.unwrap(), 1),
             }
             going.until_cut().await;
             let took = begun.elapsed();

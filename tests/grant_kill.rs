@@ -203,6 +203,7 @@ async fn start(store: &SqliteStore, actor: &str, target: String, per_actor: usiz
     let limit = StartLimit {
         per_actor,
         others: Others::Replaced,
+        keep_ended: 1_000,
         now: now(),
     };
     let Started::New(grant, replaced) = store.start(grant, limit).await.unwrap() else {

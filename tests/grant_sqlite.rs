@@ -57,6 +57,7 @@ fn one() -> StartLimit {
     StartLimit {
         per_actor: 1,
         others: Others::Stay,
+        keep_ended: 1_000,
         now: now(),
     }
 }
@@ -134,7 +135,7 @@ async fn a_file_of_a_newer_version_is_left_alone() {
     started(&grant::sqlite(file(&folder)), "carol").await;
     run(
         &file(&folder),
-        "INSERT INTO ti_migration VALUES ('grant', 2)",
+        "INSERT INTO ti_migration VALUES ('grant', 3)",
     )
     .await;
     let newer = grant::sqlite(file(&folder));
@@ -172,6 +173,37 @@ async fn its_files_are_their_owners_alone_and_others_are_warned_of() {
     fs::set_permissions(file(&folder), fs::Permissions::from_mode(0o644)).unwrap();
     store.check().unwrap();
     assert_eq!(warnings(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_others_may_write_or_that_a_link_invents_is_refused() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = Folder::new();
+    started(&grant::sqlite(file(&folder)), "carol").await;
+    for (mode, sound) in [
+        (0o660, false),
+        (0o606, false),
+        (0o622, false),
+        (0o666, false),
+        (0o640, true),
+        (0o644, true),
+        (0o600, true),
+    ] {
+        fs::set_permissions(file(&folder), fs::Permissions::from_mode(mode)).unwrap();
+        let opened = grant::sqlite(file(&folder));
+        assert_eq!(opened.check().is_ok(), sound, "{mode:o}");
+        let fresh = grant::sqlite(file(&folder));
+        let found = fresh.find(&GrantId::from_bytes([7; 32])).await;
+        assert_eq!(found.is_ok(), sound, "{mode:o}");
+    }
+    let [link, nowhere] = ["link", "nowhere"].map(|name| folder.path().join(name));
+    symlink(&nowhere, &link).unwrap();
+    assert!(grant::sqlite(&link).check().is_err());
+    assert!(!nowhere.exists(), "nothing is made through a link");
+    fs::remove_file(&link).unwrap();
+    symlink(file(&folder), &link).unwrap();
+    grant::sqlite(&link).check().unwrap();
 }
 
 #[tokio::test]

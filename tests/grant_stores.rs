@@ -59,6 +59,7 @@ mod broken {
         ListsWithoutCursor,
         LapsesTooEarly,
         ForgetsTooMuch,
+        KeepsWhatEnded,
     }
 
     pub(super) struct Broken(pub(super) MemoryStore, pub(super) Fault);
@@ -69,7 +70,16 @@ mod broken {
                 Fault::StartsWithoutLimit => usize::MAX,
                 _ => limit.per_actor,
             };
-            self.0.start(grant, StartLimit { per_actor, ..limit })
+            let keep_ended = match self.1 {
+                Fault::KeepsWhatEnded => usize::MAX,
+                _ => limit.keep_ended,
+            };
+            let limit = StartLimit {
+                per_actor,
+                keep_ended,
+                ..limit
+            };
+            self.0.start(grant, limit)
         }
 
         fn find(&self, id: &GrantId) -> Answer<Result<Option<Grant>, StoreError>> {
@@ -157,6 +167,10 @@ async fn the_suite_names_what_a_store_breaks() {
             &["what_lapsed_is_told_until_it_is_ended"],
         ),
         (Fault::ForgetsTooMuch, &["what_ended_long_ago_is_forgotten"]),
+        (
+            Fault::KeepsWhatEnded,
+            &["an_actor_keeps_so_many_that_ended"],
+        ),
     ] {
         let suite = tokio::spawn(assert_grant_store(move || {
             Broken(MemoryStore::bounded(10_000), fault)

@@ -71,6 +71,78 @@ async fn h12_a_right_that_is_lost_during_the_start_is_of_no_use() {
     acting.assert_ended("actor_demoted").await;
 }
 
+/// A fake for a fault: what the store is made to do between the event of an extension and the extension.
+#[derive(Clone)]
+struct Between(RecordingSink, MemoryStore, Meanwhile);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Meanwhile {
+    Nothing,
+    Ends,
+    IsForgotten,
+}
+
+impl AuditSink for Between {
+    fn record(&self, event: &Event<'_>) -> Answer<Result<(), AuditError>> {
+        if let (EventName::Extended, Some(id)) = (event.name, event.grant) {
+            let end = End {
+                reason: EndReason::Revoked,
+                at: event.time,
+                by: None,
+            };
+            if self.2 != Meanwhile::Nothing {
+                drop(self.1.end(&id, end));
+            }
+            if self.2 == Meanwhile::IsForgotten {
+                drop(
+                    self.1
+                        .forget(event.time.saturating_add(Duration::from_secs(1))),
+                );
+            }
+        }
+        self.0.record(event)
+    }
+
+    fn complete(&self, done: Completion) {
+        self.0.complete(done);
+    }
+}
+
+#[tokio::test]
+async fn h12_an_extension_that_does_not_happen_is_taken_back() {
+    for (meanwhile, status) in [
+        (Meanwhile::Nothing, 200),
+        (Meanwhile::Ends, 409),
+        (Meanwhile::IsForgotten, 409),
+    ] {
+        let (desk, store) = (Desk::new(), grant::memory());
+        let between = Between(desk.sink.clone(), store.clone(), meanwhile);
+        let limits = GrantLimits::default().longest(Duration::from_secs(86_400));
+        let grants = Grants::with_limits(store, limits);
+        let api = Api::at(
+            desk,
+            grants,
+            |builder| builder.audit(between),
+            |manage| manage,
+        )
+        .await;
+        let (_, id) = api.begin(&api.carol(), json!({})).await;
+        let path = format!("/grants/{id}/extend");
+        let order = json!({ "ttl_seconds": 7200 });
+        let seen = api.post(&path, &api.carol(), order).await;
+        assert_eq!(seen.status, status, "{meanwhile:?}: {seen:?}");
+        assert_eq!(api.desk.events(EventName::Extended).len(), 1);
+        let denied = api.desk.events(EventName::Denied);
+        let rules: Vec<_> = { denied.iter() }
+            .map(|event| &event["impersonation.deny.rule"])
+            .collect();
+        match meanwhile {
+            Meanwhile::Nothing => assert!(rules.is_empty(), "{rules:?}"),
+            _ => assert_eq!(rules, ["grant_not_extended"], "{meanwhile:?}"),
+        }
+    }
+}
+
 /// A memory store that counts what is kept in it, and that can be made to fail at an end.
 #[derive(Clone)]
 struct Watched {

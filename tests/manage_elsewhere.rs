@@ -18,7 +18,7 @@ use desk_api::{Api, OTHER_API};
 use http::{Request, Response};
 use http_body_util::Full;
 use serde_json::{Value, json};
-use support::Seen;
+use support::{ISSUER, Seen};
 use tokio::net::TcpListener;
 use tower::{Layer, service_fn};
 use tower_impersonate::audit::EventName;
@@ -45,6 +45,16 @@ async fn ask(layer: &ImpersonationLayer, token: &str) -> Seen {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(told))))
     }));
     support::send(service, support::get(token, &[])).await
+}
+
+/// What the service that keeps the grant says of one that is alive, of these people.
+fn alive(id: &str, [actor_iss, target_iss]: [&str; 2], [actor, target]: [&str; 2]) -> String {
+    json!({
+        "active": true, "grant_id": id, "mode": "full",
+        "act": { "sub": actor, "iss": actor_iss },
+        "sub_id": { "format": "iss_sub", "sub": target, "iss": target_iss },
+    })
+    .to_string()
 }
 
 async fn for_other(api: &Api) -> (String, String) {
@@ -149,7 +159,7 @@ async fn requests_at_once_ask_once() {
     let (minted, id) = for_other(&api).await;
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    let answer = json!({ "active": true, "grant_id": id, "mode": "full" }).to_string();
+    let answer = alive(&id, [ISSUER; 2], ["carol", "alice"]);
     let app = Router::new().route(
         "/",
         get(|| async { "" }).post(move || {
@@ -179,4 +189,29 @@ async fn requests_at_once_ask_once() {
     ask(&layer, &minted).await;
     assert_eq!(asked.load(Ordering::SeqCst), 2);
     task.abort();
+}
+
+#[tokio::test]
+async fn a_grant_of_other_people_is_none() {
+    let api = Api::start().await;
+    let (minted, id) = for_other(&api).await;
+    let elsewhere = "https://other.example.com";
+    for (issuers, people, status) in [
+        ([ISSUER, ISSUER], ["carol", "alice"], 200),
+        ([ISSUER, ISSUER], ["dora", "alice"], 401),
+        ([ISSUER, ISSUER], ["carol", "bob"], 401),
+        ([ISSUER, ISSUER], ["alice", "carol"], 401),
+        ([elsewhere, ISSUER], ["carol", "alice"], 401),
+        ([ISSUER, elsewhere], ["carol", "alice"], 401),
+    ] {
+        let answer = alive(&id, issuers, people);
+        let app = Router::new().route("/", any(move || async move { answer }));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let layer = other(&api, &url, &RecordingSink::new(), Duration::from_secs(2));
+        let seen = ask(&layer, &minted).await;
+        assert_eq!(seen.status, status, "{issuers:?} {people:?}: {seen:?}");
+        task.abort();
+    }
 }

@@ -10,14 +10,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use desk_api::Api;
 use http::Method;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use support::{AUDIENCE, ISSUER};
 use tower_impersonate::answer::Answer;
 use tower_impersonate::audit::EventName;
 use tower_impersonate::grant::GrantLimits;
 use tower_impersonate::policy;
+use tower_impersonate::terms::GrantId;
+use tower_impersonate::time::{Clock, Timestamp};
 
 async fn end(api: &Api, id: &str, token: &str) -> u16 {
     let path = format!("/grants/{id}");
@@ -118,7 +123,10 @@ async fn who_ends_a_grant_and_why_it_ended() {
         );
     }
     assert_eq!(end(&api, &unknown(), &api.security()).await, 204);
-    assert_eq!(end(&api, "x", &api.security()).await, 204);
+    for malformed in ["x", &"A".repeat(42), &"A".repeat(44)] {
+        assert_eq!(end(&api, malformed, &api.security()).await, 400);
+        assert_eq!(end(&api, malformed, &dora).await, 403);
+    }
     assert_eq!(end(&api, &unknown(), &dora).await, 403);
     let revoked = api.desk.events(EventName::Revoked);
     assert_eq!(revoked.len(), 2);
@@ -498,6 +506,44 @@ async fn a_list_shows_everybody_its_own() {
         assert_eq!(api.get(&tampered, &api.security()).await.status, 400);
     }
     assert_eq!(walked, [three, two, one]);
+}
+
+/// A cursor for the place of that grant, and one for a place where there is none, both as a list writes them.
+fn cursors(id: &GrantId, started_at: Timestamp) -> [String; 2] {
+    let write = |id: &GrantId| {
+        let mut bytes = started_at.unix_seconds().to_be_bytes().to_vec();
+        bytes.extend(started_at.subsec_nanos().to_be_bytes());
+        bytes.extend(id.as_bytes());
+        let sum = Sha256::new_with_prefix("cursor of grants").chain_update(&bytes);
+        bytes.extend(&sum.finalize()[..4]);
+        URL_SAFE_NO_PAD.encode(bytes)
+    };
+    [write(id), write(&GrantId::from_bytes([7; 32]))]
+}
+
+#[tokio::test]
+async fn a_cursor_that_somebody_made_tells_nothing_of_the_grants_of_others() {
+    let api = Api::start().await;
+    let dora = api.desk.token("dora", &["support"]).sign();
+    let order = json!({ "audience": AUDIENCE });
+    let own = desk_api::issued(&api.post("/Bob/impersonate", &dora, order).await).1;
+    api.advance(1);
+    let (_, id) = api.begin(&api.carol(), json!({})).await;
+    let (id, now) = (id.parse().unwrap(), api.desk.clock.now());
+    let mut seen = Vec::new();
+    for cursor in cursors(&id, now) {
+        let seen_by = async |token: &str, rest: &str| {
+            let path = format!("/grants?cursor={cursor}{rest}");
+            let seen = api.get(&path, token).await;
+            (seen.status.as_u16(), seen.body)
+        };
+        let (status, body) = seen_by(&dora, "").await;
+        assert_eq!((status, &body["data"][0]["id"]), (200, &json!(own)));
+        let refused = seen_by(&dora, "&actor=carol").await;
+        assert_eq!(refused.0, 403);
+        seen.push((body, refused.1));
+    }
+    assert_eq!(seen[0], seen[1], "the grant is there or not");
 }
 
 #[tokio::test]

@@ -209,3 +209,21 @@ fn bodies_of(sender: &Sender<'_>, line: impl Fn(&str, &str) -> String) -> String
     let lines = sender.bodies.iter().map(|(name, value)| line(name, value));
     lines.collect()
 }
+
+#[tokio::test]
+async fn the_document_is_written_once() {
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+    let api = Api::start().await;
+    let ask = || {
+        let request = http::Request::get("/openapi.json").body(axum::body::Body::empty());
+        api.manage.well_known().oneshot(request.unwrap())
+    };
+    let (first, second) = (ask().await.unwrap(), ask().await.unwrap());
+    let first = first.into_body().collect().await.unwrap().to_bytes();
+    let second = second.into_body().collect().await.unwrap().to_bytes();
+    let text: Value = serde_json::from_slice(&first).unwrap();
+    assert_eq!(text["info"]["title"], "Impersonation");
+    // Both are held: the same place is the same text.
+    assert_eq!(first.as_ptr(), second.as_ptr());
+}

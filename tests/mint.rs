@@ -71,6 +71,7 @@ async fn recorded(desk: &Desk, accepted: &[Issuer], token: &str, ask: Ask) -> Re
         let limit = StartLimit {
             per_actor: 1,
             others: Others::Stay,
+            keep_ended: 1_000,
             now,
         };
         let started = store.start(grant.at(now).build(), limit).await;

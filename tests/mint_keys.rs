@@ -459,6 +459,23 @@ fn links_pipes_folders_and_files_that_others_may_read_are_refused() {
     );
 }
 
+/// Only root can give a file away, so it is asked for nowhere else.
+#[cfg(unix)]
+#[test]
+fn a_key_file_of_another_user_is_refused() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let folder = Folder::new();
+    let key = SigningKey::file(folder.file()).unwrap();
+    if fs::metadata(folder.file()).unwrap().uid() != 0 {
+        return;
+    }
+    chown(folder.file(), Some(65_534), None).unwrap();
+    let error = SigningKey::file(folder.file()).unwrap_err().to_string();
+    assert!(error.contains("belongs to another user"), "{error}");
+    chown(folder.file(), Some(0), None).unwrap();
+    assert_eq!(SigningKey::file(folder.file()).unwrap().kid(), key.kid());
+}
+
 const FOLDER: &str = "TOWER_IMPERSONATE_TEST_FOLDER";
 
 /// Runs one of the tests below in a process of its own.

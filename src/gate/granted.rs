@@ -37,6 +37,13 @@ impl Gate {
         let Some(source) = &self.grants else {
             return refused(actor, ask, "grant_without_grants");
         };
+        // Whoever speaks for others in `act` does not go on with what they were at the start of a grant.
+        let by_token = ask.vouched().is_some();
+        let believed = source.kept().is_none() || self.grant_issuers.contains(actor.voucher());
+        if by_token && !believed {
+            let refused = Refused::unasked(actor, "untrusted_grant_id", Some(ask));
+            return Answer::now(Err(Refusal::Denied(Box::new(refused))));
+        }
         let gate = Arc::clone(self);
         source.look(&id, now).then(move |look| match look {
             Err(error) => Answer::now(Err(Refusal::GrantsUnavailable(error))),
@@ -182,6 +189,11 @@ impl Gate {
         let Some(known) = ask.vouched().cloned() else {
             return refused(actor, ask, "grant_unknown");
         };
+        let theirs =
+            { told.people.as_ref() }.is_none_or(|[of, on]| of == actor.key() && on == known.key());
+        if !theirs {
+            return refused(actor, ask, "grant_of_others");
+        }
         let ask = told.agreed(ask);
         let gate = Arc::clone(self);
         self.standing_of(&actor).then(move |found| {

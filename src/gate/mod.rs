@@ -38,7 +38,7 @@ pub use self::live::Live;
 
 use self::granted::Use;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,6 +57,8 @@ pub struct Gate {
     directory: Option<Arc<dyn Directory>>,
     tenants: Tenants,
     grants: Option<GrantSource>,
+    /// Whose tokens may name a grant that is kept here.
+    grant_issuers: HashSet<Arc<str>>,
 }
 
 /// The configured issuers, each with the tenant of its people where that is the same for all.
@@ -97,6 +99,7 @@ impl Gate {
             directory,
             tenants,
             grants: None,
+            grant_issuers: HashSet::new(),
         }
     }
 
@@ -104,6 +107,13 @@ impl Gate {
     #[must_use]
     pub fn with_grants(mut self, grants: GrantSource) -> Self {
         self.grants = Some(grants);
+        self
+    }
+
+    /// Whose tokens may be of a grant that is kept here, by their canonical names; nobody's otherwise.
+    #[must_use]
+    pub fn with_grant_issuers(mut self, issuers: impl IntoIterator<Item = Arc<str>>) -> Self {
+        self.grant_issuers.extend(issuers);
         self
     }
 

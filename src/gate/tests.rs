@@ -104,7 +104,9 @@ impl Bench {
         let tenants = Tenants::from([(Arc::from(ISS), Some(Arc::from("acme")))]);
         let gate = Gate::new(Arc::new(rule), Some(Arc::new(people.clone())), tenants);
         Self {
-            gate: Arc::new(gate.with_grants((&grants).into())),
+            gate: Arc::new(
+                { gate.with_grants((&grants).into()) }.with_grant_issuers([DESK.into()]),
+            ),
             grants,
             people,
             clock,
@@ -167,7 +169,18 @@ impl Bench {
     }
 
     async fn use_as(&self, actor: &str, target: &str, grant: &GrantId) -> Result<Permit, String> {
-        let actor = Verified::for_test_by_act(Identity::new(ISS, actor).with_tenant("acme"), DESK);
+        self.by_token_of(DESK, actor, target, grant).await
+    }
+
+    async fn by_token_of(
+        &self,
+        issuer: &str,
+        actor: &str,
+        target: &str,
+        grant: &GrantId,
+    ) -> Result<Permit, String> {
+        let actor =
+            Verified::for_test_by_act(Identity::new(ISS, actor).with_tenant("acme"), issuer);
         let ask = Ask::user(TargetRef::subject(ISS, target), Strategy::Act)
             .under(*grant)
             .vouched_for(Identity::new(ISS, target).with_groups(["customers"]));
@@ -202,6 +215,37 @@ async fn what_was_agreed_at_the_start_holds() {
     );
     assert!(!permit.actor().is_own() && permit.actor().speaks_for_itself());
     assert_eq!(bench.end_of(grant.id()).await, None);
+}
+
+#[tokio::test]
+async fn only_who_mints_may_name_a_grant() {
+    let bench = Bench::new();
+    let grant = bench.start().await;
+    for issuer in [ISS, "https://partner.example.com"] {
+        let seen = { bench.by_token_of(issuer, "carol", "alice", grant.id()) }.await;
+        assert_eq!(seen.unwrap_err(), "untrusted_grant_id", "{issuer}");
+    }
+    assert_eq!(bench.end_of(grant.id()).await, None);
+    assert!(bench.use_it(grant.id()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_new_login_does_not_end_a_grant() {
+    let bench = Bench::new();
+    let grant = bench.start().await;
+    bench.clock.move_on(Duration::from_secs(1000));
+    let by_cookie = |actor| {
+        let ask = Ask::of_grant(*grant.id(), Strategy::Cookie);
+        bench.gate.admit(actor, ask, bench.clock.now())
+    };
+    assert!(by_cookie(bench.carol()).await.is_ok());
+    assert_eq!(bench.end_of(grant.id()).await, None);
+    // One that is still to come is none.
+    let actor = bench.carol();
+    let mut login = Login::unknown();
+    login.at = Some(bench.clock.now().saturating_add(Duration::from_secs(61)));
+    let early = Verified::for_test((*actor).clone().with_login(login));
+    assert!(by_cookie(early).await.is_err());
 }
 
 #[tokio::test]
@@ -368,7 +412,7 @@ async fn what_goes_on_is_told_at_once() {
 async fn sessions_and_people_end_what_is_theirs() {
     let bench = Bench::new();
     let grant = bench.start().await;
-    assert_eq!(bench.grants.end_session("other").await.unwrap(), 0);
+    assert_eq!(bench.grants.end_session(ISS, "other").await.unwrap(), 0);
     let alice = alice();
     assert_eq!(
         bench

@@ -11,6 +11,7 @@ use crate::answer::Answer;
 use crate::grant::StoreError;
 use crate::grant::asking::AppClient;
 use crate::grant::source::{AskElsewhere, GrantSource, Look, Source, Told};
+use crate::identity::IdentityKey;
 use crate::secret::Secret;
 use crate::terms::{GrantId, Reason, Ticket};
 use crate::time::Timestamp;
@@ -215,6 +216,7 @@ fn read(body: &[u8], id: &GrantId) -> Option<Look> {
         return None;
     }
     let told = Told {
+        people: Some(people(&said)?),
         mode: Some(text("mode")?.parse().ok()?),
         reason: text("reason").and_then(|reason| Reason::parse(reason, MAX_REASON).ok()),
         ticket: text("ticket").and_then(|ticket| Ticket::parse(ticket).ok()),
@@ -222,6 +224,21 @@ fn read(body: &[u8], id: &GrantId) -> Option<Look> {
         expires_at: { said.get("exp").and_then(Value::as_i64) }.map(Timestamp::from_unix_seconds),
     };
     Some(Look::Elsewhere(Box::new(told)))
+}
+
+/// The actor and the target, each with its issuer; without one it is of the answer's own.
+fn people(said: &Map<String, Value>) -> Option<[IdentityKey; 2]> {
+    let own = said.get("iss").and_then(Value::as_str);
+    let key = |person: &Map<String, Value>| {
+        let named = |name: &str| person.get(name).map(Value::as_str);
+        let issuer = named("iss").unwrap_or(own)?;
+        Some(IdentityKey::new(issuer, named("sub")??))
+    };
+    let target = match said.get("sub_id") {
+        Some(sub_id) => key(sub_id.as_object()?)?,
+        None => key(said)?,
+    };
+    Some([key(said.get("act")?.as_object()?)?, target])
 }
 
 fn started_at(said: &Map<String, Value>) -> Option<Timestamp> {
@@ -245,12 +262,15 @@ mod tests {
         let id = GrantId::from_bytes([1; 32]);
         let other = GrantId::from_bytes([2; 32]);
         let alive = format!(
-            r#"{{"active":true,"grant_id":"{id}","mode":"read_only","reason":"r","started_at":"2023-11-14T22:13:20.000000000Z"}}"#
+            r#"{{"active":true,"iss":"https://d","sub":"a","act":{{"sub":"c","iss":"https://s"}},"grant_id":"{id}","mode":"read_only","reason":"r","started_at":"2023-11-14T22:13:20.000000000Z"}}"#
         );
         let Some(Look::Elsewhere(told)) = read(alive.as_bytes(), &id) else {
             panic!("alive");
         };
         assert_eq!(told.mode, Some(Mode::ReadOnly));
+        let people = [("https://s", "c"), ("https://d", "a")];
+        let people = people.map(|(iss, sub)| IdentityKey::new(iss, sub));
+        assert_eq!(told.people, Some(people));
         assert_eq!(
             told.started_at,
             Some(Timestamp::from_unix_seconds(1_700_000_000))
@@ -262,6 +282,12 @@ mod tests {
         for wrong in [
             alive.replace(&id.to_string(), &other.to_string()),
             alive.replace("read_only", "more"),
+            alive.replace(r#""sub":"a","#, ""),
+            alive.replace(r#""sub":"c","#, ""),
+            alive.replace(r#""iss":"https://d","#, ""),
+            alive.replace(r#""iss":"https://s""#, r#""iss":1"#),
+            alive.replace("act\"", "actor\""),
+            alive.replace(r#""act":"#, r#""sub_id":null,"act":"#),
             alive.replace("true", "1"),
             alive.replace("}", r#","active":true}"#),
             r#"{"active":true}"#.to_owned(),

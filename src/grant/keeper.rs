@@ -1,5 +1,6 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,10 +10,10 @@ use crate::answer::Answer;
 use crate::audit::{AuditError, EndInfo, Recorded, Trail};
 use crate::grant::followers::Followers;
 use crate::grant::hub::{Hub, Listener};
-use crate::grant::pending::Pending;
+use crate::grant::pending::{Pending, Sight};
 use crate::grant::{
-    ActorSession, End, Ended, Filter, Grant, GrantLimits, GrantStore, Others, Page, Standing,
-    Start, StartLimit, Started, State, StoreError,
+    ActorSession, End, Ended, Filter, Grant, GrantLimits, GrantStore, Others, Page, SessionKey,
+    Standing, Start, StartLimit, Started, State, StoreError,
 };
 use crate::identity::{IdentityKey, Kind};
 use crate::terms::{EndReason, GrantId, GrantSecret};
@@ -22,16 +23,16 @@ use crate::time::{Clock, Timestamp};
 ///
 /// Give one to the layer, and keep a clone for what the application itself ends. Cheap to clone.
 #[derive(Clone)]
-pub struct Grants(Arc<Shared>);
+pub struct Grants(pub(super) Arc<Shared>);
 
-struct Shared {
-    store: Arc<dyn GrantStore>,
-    limits: GrantLimits,
+pub(super) struct Shared {
+    pub(super) store: Arc<dyn GrantStore>,
+    pub(super) limits: GrantLimits,
     hub: Hub,
-    pending: Pending,
+    pub(super) pending: Pending,
     followers: Followers,
     bound: OnceLock<Bound>,
-    sweeping: OnceLock<()>,
+    pub(super) sweeping: AtomicBool,
 }
 
 /// What the layer brings.
@@ -71,7 +72,7 @@ impl Grants {
             pending: Pending::default(),
             followers: Followers::default(),
             bound: OnceLock::new(),
-            sweeping: OnceLock::new(),
+            sweeping: AtomicBool::new(false),
         }))
     }
 
@@ -82,6 +83,7 @@ impl Grants {
             clock: Arc::clone(clock),
         };
         self.0.bound.get_or_init(bound);
+        self.keep_sweeping();
     }
 
     /// What is wrong with the limits: the setting and its bounds.
@@ -129,6 +131,8 @@ impl Grants {
     ///
     /// When the store cannot say.
     pub fn find(&self, id: &GrantId) -> Answer<Result<Option<Grant>, StoreError>> {
+        // After a restart nobody may start one for a long time.
+        self.keep_sweeping();
         let (grants, id) = (self.clone(), *id);
         self.0.store.find(&id).map(move |found| match found? {
             Some(grant) if *grant.id() != id => Err(StoreError::unavailable(
@@ -136,15 +140,6 @@ impl Grants {
             )),
             found => Ok(found.map(|grant| grants.0.pending.apply(grant))),
         })
-    }
-
-    /// The grants that the filter names, newest start first.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot say.
-    pub fn list(&self, filter: &Filter, page: &Page) -> Answer<Result<Vec<Grant>, StoreError>> {
-        self.0.store.list(filter, page)
     }
 
     /// Keeps what was permitted and recorded.
@@ -189,6 +184,7 @@ impl Grants {
                 Kind::Person => 1,
             },
             others: beginning.others,
+            keep_ended: self.0.limits.ended_per_actor,
             now,
         };
         let grants = self.clone();
@@ -263,12 +259,39 @@ impl Grants {
             at: self.now(),
             by: by.cloned(),
         };
-        self.end_as(id, end).await
+        self.end_as(id, end, Sight::Seen).await
     }
 
-    async fn end_as(&self, id: &GrantId, end: End) -> Result<Option<Ended>, StoreError> {
+    /// The same, of what may be no grant at all: the store was silent when it was asked for it. Of such
+    /// ends only so many wait for the store, in all and of one person.
+    #[cfg_attr(
+        not(feature = "manage"),
+        allow(dead_code, reason = "only its routes are asked for it")
+    )]
+    pub(crate) async fn end_unseen(
+        &self,
+        id: &GrantId,
+        reason: EndReason,
+        by: &IdentityKey,
+    ) -> Result<Option<Ended>, StoreError> {
+        let end = End {
+            reason,
+            at: self.now(),
+            by: Some(by.clone()),
+        };
+        self.end_as(id, end, Sight::Unseen).await
+    }
+
+    pub(super) async fn end_as(
+        &self,
+        id: &GrantId,
+        end: End,
+        sight: Sight,
+    ) -> Result<Option<Ended>, StoreError> {
         // It is over here before the store is asked, which may never answer.
-        let asking = self.0.pending.add(*id, end.clone());
+        let Some(asking) = self.0.pending.add(*id, end.clone(), sight) else {
+            return Err(StoreError::unavailable("too many ends wait for the store"));
+        };
         self.0.hub.tell(id);
         self.keep_sweeping();
         let ended = self.0.store.end(id, end).await;
@@ -309,15 +332,16 @@ impl Grants {
         self.end_all(filter, reason).await
     }
 
-    /// Ends all grants that were begun in a session of that name: the `jti` or `origin_jti` of the actor's
-    /// token, or its `sid`.
+    /// Ends all grants that were begun in a session of that name at that issuer: the `jti` or `origin_jti` of
+    /// the actor's token, or its `sid`. Of an issuer with several names it is the canonical one, as identities
+    /// carry it; what another issuer calls the same goes on.
     ///
     /// # Errors
     ///
     /// As [`end_grants`](Self::end_grants).
-    pub async fn end_session(&self, name: &str) -> Result<usize, StoreError> {
+    pub async fn end_session(&self, issuer: &str, name: &str) -> Result<usize, StoreError> {
         let filter = Filter {
-            session: Some(name.into()),
+            session: Some(SessionKey::new(issuer, name)),
             ..Filter::default()
         };
         self.end_all(filter, EndReason::ActorSessionEnded).await
@@ -349,7 +373,8 @@ impl Grants {
             return;
         }
         let (grants, id) = (self.clone(), *grant.id());
-        let mut ending = Box::pin(async move { grants.end_as(&id, end).await.map(drop) });
+        let mut ending =
+            Box::pin(async move { grants.end_as(&id, end, Sight::Seen).await.map(drop) });
         // What is known at once is done at once.
         let waker = std::task::Waker::noop();
         let polled = ending
@@ -362,64 +387,6 @@ impl Grants {
         }
     }
 
-    /// Ends what is past its deadline or its idle limit, tries again what could not be kept, and forgets
-    /// what ended long ago. A task does so every 30 s once a grant started.
-    ///
-    /// # Errors
-    ///
-    /// When the store could not do it.
-    pub async fn sweep(&self) -> Result<(), StoreError> {
-        for (id, end) in self.0.pending.left() {
-            if let Ok(kept) = self.0.store.end(&id, end.clone()).await {
-                // It may have been kept when nobody waited for the answer any more.
-                let is_it = |kept: &Ended| kept.now || kept.grant.state().end == Some(end);
-                if let (true, Some(kept)) = (self.0.pending.remove(&id), kept.filter(is_it)) {
-                    self.tell_end(&kept.grant);
-                }
-            }
-        }
-        loop {
-            let now = self.now();
-            let lapsed = self.0.store.lapsed(now).await?;
-            for grant in &lapsed {
-                if let Some(end) = grant.end_at(now) {
-                    self.end_as(grant.id(), end).await?;
-                }
-            }
-            if lapsed.len() < Page::MAX {
-                break;
-            }
-        }
-        let keep = self.0.limits.keep_ended;
-        let before = self.now().saturating_sub(keep);
-        self.0.store.forget(before).await.map(drop)
-    }
-
-    fn keep_sweeping(&self) {
-        let Ok(runtime) = Handle::try_current() else {
-            return;
-        };
-        if self.0.sweeping.set(()).is_err() {
-            return;
-        }
-        let shared = Arc::downgrade(&self.0);
-        runtime.spawn(async move {
-            loop {
-                tokio::time::sleep(BETWEEN_SWEEPS).await;
-                let Some(grants) = shared.upgrade().map(Self) else {
-                    return;
-                };
-                // A store that panics ends one sweep.
-                let swept = tokio::spawn(async move { grants.sweep().await });
-                match swept.await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => log(&error, "grants could not be swept"),
-                    Err(error) => log(&StoreError::unavailable(error), "grants could not be swept"),
-                }
-            }
-        });
-    }
-
     /// Told whenever something becomes of the grant in this process.
     pub(crate) fn listen(&self, id: &GrantId) -> Listener {
         self.0.hub.listen(id)
@@ -430,7 +397,7 @@ impl Grants {
     }
 
     /// It is over: whatever goes on hears it, whatever follows does, and the audit. Nobody waits for them.
-    fn tell_end(&self, grant: &Grant) {
+    pub(super) fn tell_end(&self, grant: &Grant) {
         self.0.hub.tell(grant.id());
         self.0.followers.tell(grant);
         let (Some(bound), Some(end)) = (self.0.bound.get(), &grant.state().end) else {
@@ -461,9 +428,7 @@ impl Grants {
     }
 }
 
-const BETWEEN_SWEEPS: Duration = Duration::from_secs(30);
-
-fn log(error: &StoreError, what: &'static str) {
+pub(super) fn log(error: &StoreError, what: &'static str) {
     let cause = std::error::Error::source(error).map(tracing::field::display);
     tracing::error!(target: "impersonation", %error, cause, "{what}");
 }

@@ -9,11 +9,12 @@ pub struct GrantLimits {
     pub(super) idle: Option<Duration>,
     pub(super) per_machine: usize,
     pub(super) keep_ended: Duration,
+    pub(super) ended_per_actor: usize,
 }
 
 impl Default for GrantLimits {
     /// One hour, extended to at most eight; no idle limit; 100 for an app client; 30 days of those that
-    /// ended.
+    /// ended, and 1,000 of them per actor.
     fn default() -> Self {
         Self {
             lifetime: Duration::from_secs(3600),
@@ -21,6 +22,7 @@ impl Default for GrantLimits {
             idle: None,
             per_machine: 100,
             keep_ended: Duration::from_secs(30 * 86_400),
+            ended_per_actor: 1_000,
         }
     }
 }
@@ -53,9 +55,18 @@ impl GrantLimits {
         self
     }
 
-    /// How long a grant that ended can still be read; 30 days by default, at least one hour.
+    /// How long a grant that ended can still be read; 30 days by default, at least one hour. Sooner it is
+    /// forgotten where its actor has too [many](Self::ended_per_actor), or the store is full.
     pub const fn keep_ended(mut self, keep: Duration) -> Self {
         self.keep_ended = keep;
+        self
+    }
+
+    /// How many of an actor's grants that ended can still be read; 1,000 by default, 1 to 100,000. Those
+    /// that started first are forgotten when another one starts, so that nobody fills the store alone. The
+    /// audit keeps them all.
+    pub const fn ended_per_actor(mut self, grants: usize) -> Self {
+        self.ended_per_actor = grants;
         self
     }
 
@@ -89,6 +100,11 @@ impl GrantLimits {
                 (HOUR..=DAY * 3660).contains(&self.keep_ended),
                 "grants.keep_ended",
                 "between 1 h and 3,660 days",
+            ),
+            (
+                (1..=100_000).contains(&self.ended_per_actor),
+                "grants.ended_per_actor",
+                "between 1 and 100,000",
             ),
         ];
         match sound.into_iter().find(|(sound, ..)| !sound) {

@@ -58,6 +58,7 @@ mod keeper;
 #[cfg(feature = "cognito")]
 mod lent;
 mod limits;
+mod listing;
 #[cfg(feature = "testing")]
 pub(crate) mod made_up;
 mod memory;
@@ -70,6 +71,7 @@ mod source;
 pub mod sqlite;
 mod store;
 mod stored;
+mod sweeping;
 
 #[cfg(all(feature = "jwks", feature = "lambda"))]
 pub(crate) use self::asking::AppClient;
@@ -84,7 +86,7 @@ pub use self::keeper::Grants;
 pub use self::limits::GrantLimits;
 pub use self::memory::{MemoryStore, memory};
 pub use self::record::{End, Grant, Start, State};
-pub use self::session::ActorSession;
+pub use self::session::{ActorSession, SessionKey};
 pub use self::source::GrantSource;
 pub(crate) use self::source::{Look, Told};
 #[cfg(feature = "sqlite")]

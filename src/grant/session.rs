@@ -13,6 +13,26 @@ pub struct ActorSession {
     pub session_id: Option<Arc<str>>,
 }
 
+/// A session, by one of its names and the issuer that calls it so: what one issuer calls `1` is another one's
+/// as well.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    /// The actor's issuer, by its canonical name.
+    pub issuer: Arc<str>,
+    /// The `jti`, `origin_jti` or `sid` of the actor's token.
+    pub name: Arc<str>,
+}
+
+impl SessionKey {
+    /// The session of that name at that issuer.
+    pub fn new(issuer: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            name: name.into(),
+        }
+    }
+}
+
 impl ActorSession {
     /// What the actor's own token says.
     #[cfg_attr(

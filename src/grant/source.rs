@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use crate::answer::Answer;
 use crate::grant::{End, Grant, Grants, StoreError};
+use crate::identity::IdentityKey;
 use crate::terms::{GrantId, Mode, Reason, Ticket};
 use crate::time::Timestamp;
 
@@ -47,6 +48,8 @@ pub(crate) enum Look {
 /// What another service tells of a grant that it keeps.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Told {
+    /// Whose grant it is, and on whom; `None` where nobody was asked.
+    pub(crate) people: Option<[IdentityKey; 2]>,
     pub(crate) mode: Option<Mode>,
     pub(crate) reason: Option<Reason>,
     pub(crate) ticket: Option<Ticket>,

@@ -1,8 +1,7 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::answer::Answer;
-use crate::grant::{End, Grant, StoreError};
+use crate::grant::{End, Grant, SessionKey, StoreError};
 use crate::identity::IdentityKey;
 use crate::terms::GrantId;
 use crate::time::Timestamp;
@@ -17,6 +16,13 @@ use crate::time::Timestamp;
 /// either; `now` is told.
 pub trait GrantStore: Send + Sync {
     /// Keeps a new grant, unless the limits say otherwise. An id that is there already is an error.
+    ///
+    /// Where it starts, the store first forgets what makes room: of the same actor's that ended, those
+    /// that started first, beyond [`keep_ended`](StartLimit::keep_ended), those counted that end for the new
+    /// one; and of a store that is full, those that ended first. Only one that is full of grants which
+    /// nobody ended refuses as [full], and has then forgotten nothing.
+    ///
+    /// [full]: crate::grant::StoreErrorKind::Full
     fn start(&self, grant: Grant, limit: StartLimit) -> Answer<Result<Started, StoreError>>;
 
     /// The grant of that id, alive or ended; `None` where there is none, or none any more.
@@ -73,6 +79,8 @@ pub struct StartLimit {
     pub per_actor: usize,
     /// What becomes of those that would be too many.
     pub others: Others,
+    /// How many of the actor's grants that ended stay known.
+    pub keep_ended: usize,
     /// The moment at which they are counted.
     pub now: Timestamp,
 }
@@ -131,8 +139,8 @@ pub struct Filter {
     pub target: Option<IdentityKey>,
     /// Of this person, as actor or as target.
     pub person: Option<IdentityKey>,
-    /// Begun in a session of that name, by any of its names.
-    pub session: Option<Arc<str>>,
+    /// Begun in that session, by any of its names.
+    pub session: Option<SessionKey>,
     /// Alive, or ended, at a moment.
     pub state: Option<(Standing, Timestamp)>,
 }
@@ -155,10 +163,13 @@ impl Filter {
             wanted.as_ref().is_none_or(|wanted| wanted == key)
         };
         let of_person = |person: &IdentityKey| person == actor || person == target;
+        let of_session = |session: &SessionKey| {
+            actor.issuer() == &*session.issuer && grant.session().is_named(&session.name)
+        };
         is(&self.actor, actor)
             && is(&self.target, target)
             && self.person.as_ref().is_none_or(of_person)
-            && { self.session.as_deref() }.is_none_or(|name| grant.session().is_named(name))
+            && self.session.as_ref().is_none_or(of_session)
             && self.state.is_none_or(|(standing, now)| {
                 grant.is_alive_at(now) == (standing == Standing::Alive)
             })

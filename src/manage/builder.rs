@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::identity::Affiliation;
 use crate::manage::client::{Client, Clients};
@@ -106,6 +106,7 @@ impl ManageBuilder {
             failures: RateLimit::new(FAILURES_PER_MINUTE),
             sign_in: self.sign_in.check()?,
             path: self.path,
+            document: OnceLock::new(),
             minter,
             layer,
         };

@@ -157,6 +157,9 @@ impl Known {
         let Some(secret_hash) = unhex(&secret_hash) else {
             return Err(wrong("the hash of a secret is 64 hexadecimal digits"));
         };
+        if secret_hash == <[u8; 32]>::from(Sha256::digest("")) {
+            return Err(wrong("this is the hash of no secret at all"));
+        }
         if !scopes.iter().all(|scope| is_scope(scope)) {
             return Err(wrong(
                 "a scope is 1 to 128 visible characters without quotes and backslashes",
@@ -246,6 +249,8 @@ mod tests {
             (Client::new("desk", &hash[1..]), false),
             (Client::new("desk", "+1".repeat(32)), false),
             (Client::new("desk", "é".repeat(32)), false),
+            (Client::new("desk", hex(&Sha256::digest(""))), false),
+            (Client::new("desk", hex(&Sha256::digest(" "))), true),
             (Client::new("desk", &hash).scopes(["a b"]), false),
             (Client::new("desk", &hash).scopes([""]), false),
             (Client::new("desk", &hash).exchanges_for(["api"]), true),

@@ -1,17 +1,18 @@
 //! What all routes share.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
 
 use crate::audit::Trail;
 use crate::gate::{Gate, Refusal};
-use crate::grant::{Grants, StoreError};
+use crate::grant::{Grant, Grants, StoreError};
 use crate::identity::{Identity, IdentityKey};
 use crate::manage::caught::caught;
 use crate::manage::client::Clients;
@@ -22,6 +23,7 @@ use crate::middleware::ImpersonationLayer;
 use crate::mint::Minter;
 use crate::policy::{Refused, Right, Rule};
 use crate::rejection::{Rejection, RejectionKind};
+use crate::terms::GrantId;
 use crate::time::Timestamp;
 use crate::token::Verified;
 
@@ -41,6 +43,8 @@ pub(super) struct Desk {
     pub(super) sign_in: Offered,
     /// The path under which the routes are mounted, behind the issuer's.
     pub(super) path: String,
+    /// The OpenAPI document, once somebody asked for it.
+    pub(super) document: OnceLock<Option<Bytes>>,
 }
 
 impl Desk {
@@ -71,6 +75,20 @@ impl Desk {
         let stored = self.within(step, parts).await?;
         stored.map_err(|error| {
             self.reject(Rejection::because(RejectionKind::Unavailable, error), parts)
+        })
+    }
+
+    /// The grant of that id, as the store says; one that panics says nothing.
+    pub(super) async fn found(
+        &self,
+        id: &GrantId,
+        parts: &Parts,
+    ) -> Result<Option<Grant>, Box<Response>> {
+        let asking = async { self.grants.find(id).await };
+        let found = caught(self.stored(asking, parts)).await;
+        found.unwrap_or_else(|| {
+            let error = StoreError::unavailable("the store panicked");
+            Err(self.reject(Rejection::because(RejectionKind::Unavailable, error), parts))
         })
     }
 

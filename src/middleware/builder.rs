@@ -22,7 +22,8 @@ use crate::resolve::{Asked, GrantTokens, Resolve, Settlement};
 use crate::stamp::OuterSpans;
 use crate::time::Clock;
 use crate::token::{
-    Authenticator, AuthenticatorBuilder, BearerHeader, CacheLimits, ExtractToken, FetchKeys, Issuer,
+    Authenticator, AuthenticatorBuilder, BearerHeader, CacheLimits, ExtractToken, FetchKeys,
+    Issuer, IssuerFacts,
 };
 
 /// Configures an [`ImpersonationLayer`].
@@ -369,7 +370,12 @@ impl Builder {
                 if let Some(kept) = grants.kept() {
                     kept.bind(&trail, &clock);
                 }
-                gate = gate.with_grants(grants.clone());
+                let believed = { authenticator.issuers() }
+                    .filter(|issuer| issuer.trusts_grant_id())
+                    .map(IssuerFacts::shared_issuer);
+                gate = gate
+                    .with_grants(grants.clone())
+                    .with_grant_issuers(believed);
             }
             let warden = Warden {
                 trail: Arc::clone(&trail),

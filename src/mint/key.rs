@@ -78,8 +78,8 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// The file cannot be read or written, is a link or no file, has looser rights than 0600 (on Unix), or
-    /// holds no key to sign with. A damaged file is never replaced.
+    /// The file cannot be read or written, is a link or no file, has looser rights than 0600 or another owner
+    /// than this user and root (on Unix), or holds no key to sign with. A damaged file is never replaced.
     pub fn file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
         key_file::read_or_create(path.as_ref())
     }

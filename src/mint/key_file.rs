@@ -60,6 +60,11 @@ fn read(path: &Path) -> Result<Option<SigningKey>, KeyError> {
             "others than its owner may use the key file: chmod 600",
         ));
     }
+    if is_of_another(&opened) {
+        return Err(KeyError::new(
+            "the key file belongs to another user than this process's, or root",
+        ));
+    }
     let mut text = String::new();
     let limited = file.take(MAX_BYTES).read_to_string(&mut text);
     limited.map_err(unreadable)?;
@@ -122,6 +127,18 @@ fn is_open_to_others(file: &fs::Metadata) -> bool {
 
 #[cfg(not(unix))]
 fn is_open_to_others(_: &fs::Metadata) -> bool {
+    false
+}
+
+/// Whether somebody else than this user and root owns it, who could read and replace it.
+#[cfg(unix)]
+fn is_of_another(file: &fs::Metadata) -> bool {
+    let owner = std::os::unix::fs::MetadataExt::uid(file);
+    owner != 0 && owner != rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn is_of_another(_: &fs::Metadata) -> bool {
     false
 }
 

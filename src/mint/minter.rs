@@ -116,6 +116,7 @@ impl Minter {
             .groups_claim("groups")
             .trust_act()
             .trust_sub_id()
+            .trust_grant_id()
     }
 
     /// Takes the next step of a rollover; `key` is published from now on and signs after the next call.

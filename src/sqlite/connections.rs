@@ -82,6 +82,7 @@ impl Connections {
         let file = self.database.file();
         let file = file.map_err(|error| self.database.unusable(error))?;
         self.file.get_or_init(|| file);
+        self.owners_alone()?;
         // Another one may have been faster, with another file.
         self.same_file()?;
         Ok(connection)
@@ -96,6 +97,12 @@ impl Connections {
         }
     }
 
+    /// Whoever can write it can make grants.
+    fn owners_alone(&self) -> Result<(), LendError> {
+        let alone = self.database.is_its_owners_to_write();
+        alone.map_err(|error| LendError::Open(self.database.unusable(error)))
+    }
+
     /// Whether the file can be opened and written.
     pub(crate) fn check(&self) -> Result<(), LendError> {
         if self.file.get().is_some() {
@@ -107,12 +114,13 @@ impl Connections {
             let file = file.map_err(|error| self.database.unusable(error))?;
             self.file.get_or_init(|| file);
         }
+        self.owners_alone()?;
         if let Some(mode) = self.database.shared_mode() {
             tracing::warn!(
                 target: "impersonation",
                 path = %self.database.path.display(),
                 mode = %format_args!("{mode:o}"),
-                "others than its owner may read or write the {}", self.holds
+                "others than its owner may read the {}", self.holds
             );
         }
         Ok(())

@@ -103,10 +103,18 @@ impl Database {
         let file = match fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut options = OpenOptions::new();
-                options.write(true).create(true).truncate(false);
+                // Never through a link that leads nowhere: somebody else chose that place.
+                options.write(true).create_new(true);
                 #[cfg(unix)]
                 std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-                options.open(&self.path)?.metadata()?
+                match options.open(&self.path) {
+                    Ok(made) => made.metadata()?,
+                    // Another process was faster.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        fs::metadata(&self.path)?
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             there => there?,
         };
@@ -139,12 +147,31 @@ impl Database {
         fs::metadata(&self.path).map(|file| FileId::of(&file))
     }
 
-    /// The rights of a file that others than its owner may read, or that its group may write.
+    /// Refuses a file that others than its owner may write.
+    #[cfg(unix)]
+    pub(crate) fn is_its_owners_to_write(&self) -> io::Result<()> {
+        let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&self.path)?);
+        match mode & 0o022 {
+            0 => Ok(()),
+            _ => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "others than its owner may write it: chmod 600",
+            )),
+        }
+    }
+
+    /// Who may write it is not told by bits there.
+    #[cfg(not(unix))]
+    pub(crate) fn is_its_owners_to_write(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The rights of a file that others than its owner and group may use.
     #[cfg(unix)]
     pub(crate) fn shared_mode(&self) -> Option<u32> {
         let file = fs::metadata(&self.path).ok()?;
         let mode = std::os::unix::fs::MetadataExt::mode(&file);
-        (mode & 0o027 != 0).then_some(mode & 0o777)
+        (mode & 0o007 != 0).then_some(mode & 0o777)
     }
 
     /// Who may read it is not told by bits there.

@@ -110,7 +110,13 @@ impl Cause {
             Expiry => api.advance(60),
             Idle => api.advance(50),
             SessionEnded => {
-                assert_eq!(api.grants.end_session("session-of-carol").await.unwrap(), 1);
+                assert_eq!(
+                    api.grants
+                        .end_session(crate::support::ISSUER, "session-of-carol")
+                        .await
+                        .unwrap(),
+                    1
+                );
             }
             Application => {
                 let alice = IdentityKey::new(ISSUER, "alice");

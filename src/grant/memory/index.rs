@@ -3,7 +3,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::ops::Bound;
 
-use crate::grant::{Cursor, Filter, Grant};
+use crate::grant::{Cursor, Filter, Grant, SessionKey};
 use crate::identity::IdentityKey;
 use crate::terms::GrantId;
 use crate::time::Timestamp;
@@ -25,8 +25,11 @@ enum Name<'a> {
     Actor(&'a IdentityKey),
     /// The same, as long as nobody ended the grant.
     Unended(&'a IdentityKey),
+    /// The same, once somebody did.
+    Ended(&'a IdentityKey),
     Target(&'a IdentityKey),
-    Session(&'a str),
+    /// Of that issuer.
+    Session(&'a str, &'a str),
 }
 
 impl Index {
@@ -44,7 +47,8 @@ impl Index {
             Name::Actor(grant.actor().key()),
             Name::Target(grant.target().key()),
         ];
-        let sessions = grant.session().names().map(Name::Session);
+        let issuer = grant.actor().issuer();
+        let sessions = { grant.session().names() }.map(|name| Name::Session(issuer, name));
         people
             .into_iter()
             .chain(sessions)
@@ -59,6 +63,8 @@ impl Index {
             self.named.insert((name, cursor));
         }
         if let Some(end) = &grant.state().end {
+            let name = self.hash(Name::Ended(grant.actor().key()));
+            self.named.insert((name, cursor));
             self.ended.insert((end.at, cursor.id));
         } else {
             let name = self.hash(Name::Unended(grant.actor().key()));
@@ -74,6 +80,8 @@ impl Index {
         self.named.remove(&(name, cursor));
         // Where it was used or extended it stands elsewhere, and is left out when its moment comes.
         self.over.remove(&(over_at(grant), cursor.id));
+        let name = self.hash(Name::Ended(grant.actor().key()));
+        self.named.insert((name, cursor));
         self.ended.insert((at, cursor.id));
     }
 
@@ -86,16 +94,29 @@ impl Index {
             for name in self.names(grant) {
                 self.named.remove(&(name, cursor));
             }
+            let name = self.hash(Name::Ended(grant.actor().key()));
+            self.named.remove(&(name, cursor));
         }
     }
 
     /// Oldest first; those of others may be among them.
     pub(super) fn unended_of(&self, actor: &IdentityKey) -> impl Iterator<Item = &Cursor> {
-        let name = self.hash(Name::Unended(actor));
-        self.named
-            .range((name, FIRST)..)
-            .take_while(move |(of, _)| *of == name)
-            .map(|(_, cursor)| cursor)
+        self.under(self.hash(Name::Unended(actor)))
+    }
+
+    /// The same of those that ended, by their start.
+    pub(super) fn ended_of(&self, actor: &IdentityKey) -> impl Iterator<Item = &Cursor> {
+        self.under(self.hash(Name::Ended(actor)))
+    }
+
+    fn under(&self, name: u64) -> impl Iterator<Item = &Cursor> {
+        let named = self.named.range((name, FIRST)..=(name, LAST));
+        named.map(|(_, cursor)| cursor)
+    }
+
+    /// The one that ended first.
+    pub(super) fn first_ended(&self) -> Option<(Timestamp, GrantId)> {
+        self.ended.first().copied()
     }
 
     /// Grants of which the moment has come, unless they moved it.
@@ -142,9 +163,9 @@ impl List {
     pub(super) fn new(index: &Index, filter: &Filter, after: Option<Cursor>) -> Self {
         let names = match filter {
             Filter {
-                session: Some(name),
+                session: Some(SessionKey { issuer, name }),
                 ..
-            } => Some(vec![Name::Session(name)]),
+            } => Some(vec![Name::Session(issuer, name)]),
             Filter {
                 actor: Some(actor), ..
             } => Some(vec![Name::Actor(actor)]),

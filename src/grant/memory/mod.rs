@@ -8,8 +8,10 @@ use std::time::Duration;
 use self::index::{Index, List};
 use crate::answer::Answer;
 use crate::grant::{
-    End, Ended, Filter, Grant, GrantStore, Others, Page, StartLimit, Started, State, StoreError,
+    Cursor, End, Ended, Filter, Grant, GrantStore, Others, Page, StartLimit, Started, State,
+    StoreError,
 };
+use crate::identity::IdentityKey;
 use crate::terms::{EndReason, GrantId};
 use crate::time::Timestamp;
 
@@ -43,7 +45,8 @@ const PARTS: usize = 256;
 const PORTION: usize = 128;
 
 impl MemoryStore {
-    /// A store of at most that many grants, those that ended included; a start beyond them is refused.
+    /// A store of at most that many grants, those that ended included; a start beyond them forgets one that
+    /// ended, and is refused where there is none.
     #[must_use]
     pub fn bounded(most: usize) -> Self {
         Self(Arc::new(Shared {
@@ -90,9 +93,8 @@ impl MemoryStore {
             }
             Others::Replaced => limit.replaces(&alive, is_same),
         };
-        if index.len() >= self.0.most {
-            return Err(StoreError::full());
-        }
+        let keep = limit.keep_ended.saturating_sub(replaced.len());
+        self.make_room(&mut index, grant.actor().key(), keep)?;
         let end = End {
             reason: EndReason::Replaced,
             at: limit.now,
@@ -105,6 +107,37 @@ impl MemoryStore {
         index.insert(&grant);
         self.part(grant.id()).insert(*grant.id(), grant.clone());
         Ok(Started::New(grant, replaced))
+    }
+
+    /// Room for one more, of an actor of which so many that ended are kept.
+    fn make_room(
+        &self,
+        index: &mut Index,
+        actor: &IdentityKey,
+        keep: usize,
+    ) -> Result<(), StoreError> {
+        let ended: Vec<Cursor> = index.ended_of(actor).copied().collect();
+        let beyond = ended.len().saturating_sub(keep);
+        for Cursor { id, .. } in ended.into_iter().take(beyond) {
+            let grant = self.get(&id);
+            let own = grant.filter(|grant| grant.actor().key() == actor);
+            if let Some(end) = own.and_then(|grant| grant.state().end.clone()) {
+                self.forget_in(index, end.at, &id);
+            }
+        }
+        if index.len() < self.0.most {
+            return Ok(());
+        }
+        let (at, id) = index.first_ended().ok_or_else(StoreError::full)?;
+        self.forget_in(index, at, &id);
+        Ok(())
+    }
+
+    /// Whether it was there.
+    fn forget_in(&self, index: &mut Index, at: Timestamp, id: &GrantId) -> bool {
+        let gone = self.part(id).remove(id);
+        index.remove(at, id, gone.as_ref());
+        gone.is_some()
     }
 
     fn end_in(&self, index: &mut Index, id: &GrantId, end: End) -> Option<Ended> {
@@ -180,9 +213,7 @@ impl MemoryStore {
                 return forgotten;
             }
             for (at, id) in old {
-                let gone = self.part(&id).remove(&id);
-                index.remove(at, &id, gone.as_ref());
-                forgotten += u64::from(gone.is_some());
+                forgotten += u64::from(self.forget_in(&mut index, at, &id));
             }
         }
     }

@@ -3,7 +3,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use super::Shared;
 use super::error::Fault;
 use super::row::{nanos, read, select};
-use crate::grant::{Filter, Grant, Page, Standing};
+use crate::grant::{Filter, Grant, Page, SessionKey, Standing};
 
 impl Shared {
     pub(super) async fn list(&self, filter: &Filter, page: &Page) -> Result<Vec<Grant>, Fault> {
@@ -41,7 +41,8 @@ fn sql(filter: &Filter, page: &Page) -> QueryBuilder<Sqlite> {
             .push_bind(key.issuer().to_owned());
         sql.push(")");
     }
-    if let Some(name) = &filter.session {
+    if let Some(SessionKey { issuer, name }) = &filter.session {
+        sql.push(" AND actor_iss = ").push_bind(issuer.to_string());
         sql.push(" AND rowid IN (SELECT rowid FROM ti_grant WHERE token_id = ");
         sql.push_bind(name.to_string());
         sql.push(" UNION ALL SELECT rowid FROM ti_grant WHERE origin_token_id = ");

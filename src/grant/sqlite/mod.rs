@@ -14,8 +14,8 @@
 //! wait for the disk, one after the other.
 //!
 //! Caveat: the file belongs on a local disk, not on a network share. It holds what the tokens of actors
-//! said. Whoever can write it can make grants, so it is made readable and writable by its owner alone,
-//! and a file that others may read or its group may write is warned of. Needs Rust 1.94.
+//! said. Whoever can write it can make grants, so it is made readable and writable by its owner alone;
+//! a file that others may write is refused, and one that they may read is warned of. Needs Rust 1.94.
 //!
 //! ```
 //! use tower_impersonate::grant::{self, Grants, GrantStore};
@@ -31,6 +31,7 @@
 
 pub(super) mod error;
 mod list;
+mod room;
 pub(super) mod row;
 mod start;
 mod sweep;
@@ -90,7 +91,7 @@ impl SqliteStore {
     }
 
     /// How many grants it may hold, those that ended included; a million by default, at least one. A start
-    /// beyond them is refused.
+    /// beyond them forgets one that ended, and is refused where there is none.
     pub fn most(self, grants: u32) -> Self {
         Self::new(self.database().clone(), grants)
     }
@@ -179,5 +180,8 @@ impl fmt::Debug for SqliteStore {
 /// Its tables.
 const GRANTS: Part = Part {
     name: "grant",
-    steps: &[include_str!("migrations/0001_grants.sql")],
+    steps: &[
+        include_str!("migrations/0001_grants.sql"),
+        include_str!("migrations/0002_ended_of_actor.sql"),
+    ],
 };

@@ -3,6 +3,7 @@ use sqlx::{Connection, Sqlite, Transaction};
 
 use super::Shared;
 use super::error::Fault;
+use super::room::make_room;
 use super::row::{nanos, over_at, read, select, span};
 use super::transitions::end;
 use crate::grant::{End, Grant, Others, StartLimit, Started};
@@ -52,7 +53,8 @@ impl Shared {
                 replaced.extend(others.oldest_elsewhere(all, too_many).await?);
             }
         }
-        self.count_one(all).await?;
+        let keep = limit.keep_ended.saturating_sub(replaced.len());
+        make_room(all, &grant, keep, self.most).await?;
         let because = End {
             reason: EndReason::Replaced,
             at: limit.now,
@@ -65,18 +67,6 @@ impl Shared {
         }
         insert(all, &grant).await?;
         Ok(Started::New(grant, ended))
-    }
-
-    /// One more, if there is room.
-    async fn count_one(&self, all: &mut SqliteConnection) -> Result<(), Fault> {
-        let counted = sqlx::query("UPDATE ti_grant_count SET grants = grants + 1 WHERE grants < ?")
-            .bind(self.most)
-            .execute(all)
-            .await?;
-        match counted.rows_affected() {
-            0 => Err(Fault::Full),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -5,12 +5,12 @@ use axum::response::Response;
 use crate::manage::caller::Caller;
 use crate::manage::desk::Desk;
 use crate::manage::grants::named;
-use crate::manage::http::{Answered, At, Call, Query, no_content};
+use crate::manage::http::{Answered, At, Call, Problem, Query, no_content};
 use crate::policy::Right;
-use crate::terms::EndReason;
+use crate::terms::{EndReason, GrantId};
 
 /// `DELETE /grants/{id}`: its actor stops it; its target, and whoever has the right, revokes it. The first end
-/// stays, and ending again is no error.
+/// stays, and ending again is no error, nor is an id that nobody knows.
 pub(in crate::manage) async fn end(desk: Arc<Desk>, call: Call) -> Answered {
     let at = call.at;
     let caller = Caller::itself(&desk, &at).await?;
@@ -31,6 +31,9 @@ pub(in crate::manage) async fn end(desk: Arc<Desk>, call: Call) -> Answered {
             EndReason::Revoked
         }
     };
+    if at.named.parse::<GrantId>().is_err() {
+        return Err(Problem::field("id", "no grant can have this id").into());
+    }
     if let Some(grant) = found {
         let ending = desk.grants.end(grant.id(), reason, Some(caller.key()));
         desk.stored(ending, &at.parts).await?;

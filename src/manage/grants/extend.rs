@@ -1,10 +1,8 @@
 use std::sync::Arc;
 
-use axum::response::Response;
 use http::StatusCode;
 
 use crate::gate::Refusal;
-use crate::grant::Grant;
 use crate::manage::caller::Caller;
 use crate::manage::desk::Desk;
 use crate::manage::grants::{GrantView, named};
@@ -13,7 +11,6 @@ use crate::manage::start::GRANT_OVER;
 use crate::policy::Refused;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::terms::{Ask, GrantId, Strategy, TargetRef};
-use crate::time::Timestamp;
 
 /// `POST /grants/{id}/extend`: moves the deadline of one's own grant forward, after another decision.
 pub(in crate::manage) async fn extend(desk: Arc<Desk>, call: Call) -> Answered {
@@ -61,14 +58,24 @@ pub(in crate::manage) async fn extend(desk: Arc<Desk>, call: Call) -> Answered {
         return Err(desk.reject(rejection, &parts));
     }
     let extending = desk.grants.extend(grant.id(), deadline);
-    match desk.stored(extending, &parts).await? {
-        Some(grant) => told(&grant, now),
-        None => Err(Problem::new(StatusCode::CONFLICT, GRANT_OVER).into()),
+    match desk.stored(extending, &parts).await {
+        Ok(Some(grant)) if grant.is_alive_at(now) && grant.deadline() >= deadline => {
+            json(StatusCode::OK, &GrantView::at(&grant, now))
+        }
+        // The event says something that did not happen.
+        Ok(_) => {
+            let refused = permit.refuse("grant_not_extended");
+            let problem = Problem::new(StatusCode::CONFLICT, GRANT_OVER);
+            Err(desk.conflict(&refused, problem, &parts, now).await)
+        }
+        Err(answer) => {
+            let refused = permit.refuse("grant_not_extended");
+            match desk.layer.record_denial(&refused, &parts, now).await {
+                Ok(()) => Err(answer),
+                Err(rejection) => Err(desk.reject(rejection, &parts)),
+            }
+        }
     }
-}
-
-fn told(grant: &Grant, now: Timestamp) -> Result<Response, Box<Response>> {
-    json(StatusCode::OK, &GrantView::at(grant, now))
 }
 
 /// Whether it is refused because the grant has ended.

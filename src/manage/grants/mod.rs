@@ -25,7 +25,7 @@ use crate::terms::GrantId;
 /// The grant that the path names; none where nobody could have such an id.
 pub(super) async fn named(desk: &Desk, at: &At) -> Result<Option<Grant>, Box<Response>> {
     match at.named.parse::<GrantId>() {
-        Ok(id) => desk.stored(desk.grants.find(&id), &at.parts).await,
+        Ok(id) => desk.found(&id, &at.parts).await,
         Err(_) => Ok(None),
     }
 }

@@ -27,7 +27,9 @@ pub(in crate::manage) async fn stop(desk: Arc<Desk>, call: Call) -> Answered {
         return Err(conflict("no grant stands behind this impersonation"));
     };
     let actor = requested.actor.key();
-    let found = desk.stored(desk.grants.find(&id), parts).await;
+    let found = desk.found(&id, parts).await;
+    // Whether there is such a grant; with the cookie, whoever came may have made it up.
+    let unseen = found.is_err() && requested.ask.strategy() == Strategy::Cookie;
     let theirs = match found {
         Ok(Some(grant)) => {
             let theirs = grant.actor().key() == actor && { requested.ask.target() }
@@ -46,7 +48,12 @@ pub(in crate::manage) async fn stop(desk: Arc<Desk>, call: Call) -> Answered {
         refused.denial = refused.denial.demanding(Demand::AnotherToken);
         return Err(desk.refuse(Box::new(refused), parts, at.now).await);
     }
-    let ending = desk.grants.end(&id, EndReason::Stopped, Some(actor));
+    let ending = async {
+        match unseen {
+            true => desk.grants.end_unseen(&id, EndReason::Stopped, actor).await,
+            false => desk.grants.end(&id, EndReason::Stopped, Some(actor)).await,
+        }
+    };
     desk.stored(ending, parts).await?;
     let mut response = no_content();
     if requested.ask.strategy() == Strategy::Cookie {

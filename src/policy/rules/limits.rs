@@ -27,7 +27,8 @@ pub fn read_only() -> Rule {
 }
 
 /// The actor signed in at most that long ago, by its token's `auth_time`; else it is sent to sign in
-/// again (RFC 9470). Under a grant, what counts is how long ago that was when the grant started. An app client never signs in, so this denies machines.
+/// again (RFC 9470). Under a grant, what counts is how long ago that was when the grant started; a login after
+/// that is fresh, too. An app client never signs in, so this denies machines.
 pub fn fresh_login(max_age: Duration) -> Rule {
     Rule::new(move |attempt: &Attempt<'_>| {
         let actor = attempt.actor();
@@ -39,7 +40,7 @@ pub fn fresh_login(max_age: Duration) -> Rule {
         };
         // A login in the future is no login: the claim or a clock is wrong.
         let fresh = login.at.is_some_and(|at| {
-            at <= attempt.asked_at().saturating_add(CLOCK_SKEW)
+            at <= attempt.now().saturating_add(CLOCK_SKEW)
                 && attempt.asked_at().saturating_since(at) <= max_age
         });
         if fresh {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::StoreToTest;
 use super::outcome::{NOON, Outcome, after, ended, holds, ids, listed, same, started, stopped};
-use crate::grant::{ActorSession, Filter, Grant, GrantStore, Page, Standing};
+use crate::grant::{ActorSession, Filter, Grant, GrantStore, Page, SessionKey, Standing};
 use crate::identity::{Identity, IdentityKey};
 use crate::terms::GrantId;
 use crate::testing::TestGrant;
@@ -34,6 +34,17 @@ pub(super) async fn newest_start_comes_first(to_test: StoreToTest) -> Outcome {
 
 fn key(issuer: &str, sub: &str) -> Option<IdentityKey> {
     Some(IdentityKey::new(format!("https://{issuer}"), sub))
+}
+
+fn session(issuer: &str, name: &str) -> Option<SessionKey> {
+    Some(SessionKey::new(format!("https://{issuer}"), name))
+}
+
+fn in_session(issuer: &str, name: &str) -> Filter {
+    Filter {
+        session: session(issuer, name),
+        ..Filter::default()
+    }
 }
 
 /// Six grants: by the order of their starts.
@@ -163,34 +174,13 @@ pub(super) async fn every_filter_finds_its_own(to_test: StoreToTest) -> Outcome 
             },
             &[],
         ),
-        (
-            Filter {
-                session: Some("t1".into()),
-                ..any()
-            },
-            &[0],
-        ),
-        (
-            Filter {
-                session: Some("o1".into()),
-                ..any()
-            },
-            &[3, 1, 0],
-        ),
-        (
-            Filter {
-                session: Some("s1".into()),
-                ..any()
-            },
-            &[3, 1, 0],
-        ),
-        (
-            Filter {
-                session: Some("".into()),
-                ..any()
-            },
-            &[],
-        ),
+        (in_session("a", "t1"), &[0]),
+        (in_session("a", "o1"), &[3, 1, 0]),
+        (in_session("a", "s1"), &[3, 1, 0]),
+        (in_session("b", "o1"), &[]),
+        (in_session("b", "s6"), &[5]),
+        (in_session("a", "s6"), &[]),
+        (in_session("a", ""), &[]),
         (
             Filter {
                 state: state(Standing::Alive, after(20)),
@@ -264,14 +254,14 @@ pub(super) async fn filters_are_combined(to_test: StoreToTest) -> Outcome {
         ),
         (
             Filter {
-                session: Some("s1".into()),
+                session: session("a", "s1"),
                 ..carol.clone()
             },
             &[1, 0],
         ),
         (
             Filter {
-                session: Some("t3".into()),
+                session: session("a", "t3"),
                 ..carol.clone()
             },
             &[],
@@ -285,7 +275,7 @@ pub(super) async fn filters_are_combined(to_test: StoreToTest) -> Outcome {
         ),
         (
             Filter {
-                session: Some("o1".into()),
+                session: session("a", "o1"),
                 person: key("a", "alice"),
                 state: alive,
                 ..Filter::default()

@@ -45,7 +45,7 @@ impl StoreToTest {
         }
     }
 
-    /// It refuses to hold more than so many, at least 300.
+    /// It refuses to hold more than so many that nobody ended, at least 300.
     #[must_use]
     pub fn holds(self, grants: usize) -> Self {
         Self {
@@ -145,7 +145,9 @@ const ROWS: &[Row] = rows! {
         actors_are_told_apart_by_issuer,
         a_start_that_does_not_happen_changes_nothing,
         a_clock_that_goes_back_starts_too,
-        no_more_than_the_bound;
+        no_more_than_the_bound,
+        what_ended_first_makes_room,
+        an_actor_keeps_so_many_that_ended;
     ends: use_moves_forward_only,
         use_wakes_nothing_that_is_over,
         an_extension_moves_forward_only,

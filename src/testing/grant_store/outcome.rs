@@ -74,6 +74,7 @@ pub(super) fn limit(per_actor: usize, others: Others, now: Timestamp) -> StartLi
     StartLimit {
         per_actor,
         others,
+        keep_ended: 1_000,
         now,
     }
 }

@@ -308,16 +308,86 @@ pub(super) async fn no_more_than_the_bound(to_test: StoreToTest) -> Outcome {
     full(refused.err().map(|error| error.kind()))?;
     let Some(first) = first else { return Ok(()) };
     alive(&store, &first).await?;
-    // Ended ones are held, forgotten ones are not.
+    // What ended makes room, once.
     ended(&store, &first, stopped(after(1))).await?;
-    let refused = store.start(one_more.clone(), replacing).await;
-    full(refused.err().map(|error| error.kind()))?;
-    same("how many are forgotten", store.forget(after(2)).await?, 1)?;
     started_within(&store, one_more, one(), &[]).await?;
+    let gone = store.find(&first).await?;
+    holds("what ended is forgotten", gone.is_none())?;
     let next = store
         .start(TestGrant::new("carol", "bob").build(), one())
         .await;
     full(next.err().map(|error| error.kind()))
+}
+
+pub(super) async fn what_ended_first_makes_room(to_test: StoreToTest) -> Outcome {
+    let (store, Some(most)) = (to_test.store, to_test.holds) else {
+        return Ok(());
+    };
+    let mut all = Vec::new();
+    for number in 0..most {
+        let grant = TestGrant::new(format!("actor-{number}"), "alice");
+        all.push(*started(&store, grant).await?.id());
+    }
+    // The last one to start ends first.
+    let ends = [all[most - 1], all[5], all[40]];
+    for (number, id) in ends.iter().enumerate() {
+        ended(&store, id, stopped(after(number as u64 + 1))).await?;
+    }
+    for (number, id) in ends.iter().enumerate() {
+        let grant = TestGrant::new(format!("late-{number}"), "alice").build();
+        started_within(&store, grant, one(), &[]).await?;
+        let gone = store.find(id).await?.is_none();
+        holds("what ended first is forgotten first", gone)?;
+        for later in &ends[number + 1..] {
+            found(&store, later).await?;
+        }
+    }
+    let forgotten = store.forget(after(1_000_000)).await?;
+    same("how many that ended are left", forgotten, 0)?;
+    for id in all.iter().filter(|id| !ends.contains(id)) {
+        found(&store, id).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn an_actor_keeps_so_many_that_ended(to_test: StoreToTest) -> Outcome {
+    let store = to_test.store;
+    let others = started(&store, TestGrant::new("dave", "alice")).await?;
+    ended(&store, others.id(), stopped(after(1))).await?;
+    let twin = TestGrant::new("", "alice").actor(Identity::new("https://b", "carol"));
+    let twin = started(&store, twin).await?;
+    ended(&store, twin.id(), stopped(after(1))).await?;
+    let mut all: Vec<GrantId> = Vec::new();
+    for number in 0..7 {
+        let grant = TestGrant::new("carol", format!("user-{number}")).at(after(number));
+        let grant = grant.build();
+        let replacing = StartLimit {
+            keep_ended: 3,
+            ..limit(1, Others::Replaced, after(number))
+        };
+        let replaced: Vec<_> = all.last().copied().into_iter().collect();
+        started_within(&store, grant.clone(), replacing, &replaced).await?;
+        all.push(*grant.id());
+        let filter = Filter {
+            actor: Some(grant.actor().key().clone()),
+            ..Filter::default()
+        };
+        // One is alive.
+        let kept = all.iter().rev().take(4).copied().collect();
+        same("what is kept", listed(&store, &filter).await?, kept)?;
+    }
+    // What does not start forgets nothing.
+    let stays = StartLimit {
+        keep_ended: 0,
+        ..limit(1, Others::Stay, after(10))
+    };
+    let refused = store.start(TestGrant::new("carol", "bob").build(), stays);
+    let refused = matches!(refused.await?, Started::TooMany(_));
+    holds("it does not start", refused)?;
+    for id in [others.id(), twin.id(), &all[3], &all[6]] {
+        found(&store, id).await?;
+    }
+    Ok(())
 }
 
 async fn started_within(

@@ -212,6 +212,7 @@ impl Issuer {
                 trusted: boxed(self.trusted),
                 act: self.act,
                 sub_id: self.sub_id,
+                grant_id: self.grant_id,
             },
             shape,
             client_ids: boxed(self.client_ids),

@@ -12,6 +12,7 @@ pub struct IssuerFacts {
     pub(super) trusted: Vec<Box<str>>,
     pub(super) act: Act,
     pub(super) sub_id: SubId,
+    pub(super) grant_id: GrantIds,
 }
 
 /// Whose tenant the people of an issuer belong to.
@@ -32,6 +33,13 @@ pub(crate) enum Act {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SubId {
     OwnPeople,
+    Trusted,
+}
+
+/// Whether an issuer's tokens may name a grant that is kept here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GrantIds {
+    OfOthers,
     Trusted,
 }
 
@@ -79,6 +87,12 @@ impl IssuerFacts {
     #[must_use]
     pub fn trusts_sub_id(&self) -> bool {
         self.sub_id == SubId::Trusted
+    }
+
+    /// Whether its tokens may be of a grant that is kept here (`grant_id`).
+    #[must_use]
+    pub fn trusts_grant_id(&self) -> bool {
+        self.grant_id == GrantIds::Trusted
     }
 
     /// The claims of this issuer that are believed.

@@ -19,7 +19,7 @@ use crate::token::keys::StaticKeys;
 pub(crate) use self::build::{Accepted, Origin};
 pub use self::error::{IssuerError, IssuerErrorKind};
 pub use self::facts::IssuerFacts;
-pub(crate) use self::facts::{Act, SubId, Tenant};
+pub(crate) use self::facts::{Act, GrantIds, SubId, Tenant};
 pub(crate) use self::profile::{Accepts, Profile, Shape};
 pub(crate) use self::url::UrlRule;
 
@@ -60,6 +60,7 @@ pub struct Issuer {
     trusted: Vec<String>,
     act: Act,
     sub_id: SubId,
+    grant_id: GrantIds,
     leeway: Duration,
     max_lifetime: Duration,
     max_age: Option<Duration>,
@@ -141,6 +142,7 @@ impl Issuer {
             trusted: Vec::new(),
             act: Act::Ignored,
             sub_id: SubId::OwnPeople,
+            grant_id: GrantIds::OfOthers,
             leeway: Duration::from_secs(60),
             max_lifetime: Duration::from_secs(24 * 60 * 60),
             max_age: None,
@@ -224,6 +226,17 @@ impl Issuer {
     /// whose `sub_id` names another issuer. What cannot be compared with `sub` may mean somebody else.
     pub fn trust_sub_id(mut self) -> Self {
         self.sub_id = SubId::Trusted;
+        self
+    }
+
+    /// Believes its tokens when they go on under a grant (`grant_id`) that is [kept
+    /// here](crate::middleware::Builder::grants): what was known of the actor when it started counts for them.
+    ///
+    /// A minter's own [issuer](crate::manual::grants) does so by itself. It is for a service that shares the
+    /// store with the one that mints, and knows its keys by their URL. From any other issuer such a token is
+    /// refused (403), whoever it names.
+    pub fn trust_grant_id(mut self) -> Self {
+        self.grant_id = GrantIds::Trusted;
         self
     }
 
