@@ -61,6 +61,7 @@ impl Desk {
             .build();
         let limit = StartLimit {
             per_actor: 10,
+            keep_ended: 1000,
             others: Others::Replaced,
             now: agreed.started_at(),
         };

@@ -603,6 +603,7 @@ async fn a_lease_ends_with_its_grant() {
             .build();
         let limit = StartLimit {
             per_actor: 1,
+            keep_ended: 1000,
             others: Others::Stay,
             now: agreed.started_at(),
         };

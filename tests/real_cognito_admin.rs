@@ -242,6 +242,7 @@ async fn sign_outs_and_revocations_follow_the_end_of_a_grant() {
             let limit = StartLimit {
                 per_actor: 1,
                 others: Others::Stay,
+                keep_ended: 1000,
                 now: agreed.started_at(),
             };
             let started = store.start(agreed.clone(), limit).await.unwrap();
