@@ -48,6 +48,7 @@ mod kept;
 #[cfg(feature = "cognito")]
 mod lent;
 mod limit;
+mod outline;
 mod sinks;
 mod trail;
 

@@ -9,11 +9,13 @@ use http::request::Parts;
 use crate::answer::Answer;
 use crate::audit::event::{CompletedInfo, EndInfo, RequestInfo};
 use crate::audit::limit::{Attempt, Denials};
+use crate::audit::outline::Outline;
 use crate::audit::{
     AuditError, AuditSink, Completion, DenialLimit, Event, EventId, EventName, Outcome,
 };
 use crate::identity::Identity;
 use crate::policy::{Permit, Refused};
+use crate::stamp::{Said, Stamp, Stamped};
 use crate::terms::Ask;
 use crate::time::{Clock, Timestamp};
 
@@ -37,12 +39,8 @@ impl Trail {
 
     /// Begins the record of an impersonated request. From here on, whatever becomes of it, a
     /// completion follows.
-    pub fn open(&self, permit: Permit, now: Timestamp) -> Open {
-        let record = Record {
-            id: EventId::new(now),
-            at: now,
-            permit,
-        };
+    pub fn open(&self, permit: Permit, parts: &Parts, now: Timestamp) -> Open {
+        let record = Record::new(permit, parts, now);
         Open {
             record: Arc::new(record),
             sink: Arc::clone(&self.sink),
@@ -66,11 +64,7 @@ impl Trail {
             OfGrant::Starts { deadline } => (EventName::Started, Some(deadline), None),
             OfGrant::Issues { client } => (EventName::Issued, None, client),
         };
-        let record = Arc::new(Record {
-            id: EventId::new(now),
-            at: now,
-            permit,
-        });
+        let record = Arc::new(Record::new(permit, parts, now));
         let permit = &record.permit;
         let mut event = Event::of_grant(name, permit.ask(), permit.actor(), permit.target(), now);
         event.id = record.id;
@@ -140,7 +134,8 @@ impl Trail {
         rule: &'static str,
         parts: &Parts,
     ) -> Answer<Result<(), AuditError>> {
-        self.denied(&recorded.permit().refuse(rule), parts, self.clock.now())
+        let refused = recorded.permit().refuse(rule);
+        self.denied(&refused, parts, self.clock.now())
     }
 }
 
@@ -165,12 +160,50 @@ impl fmt::Debug for Trail {
     }
 }
 
-/// What is known of an impersonated request from its decision on.
-#[derive(Debug)]
+/// What is known of an impersonated request from its decision on: shared by its record, its stamp and its
+/// principal.
 pub(super) struct Record {
     pub(super) id: EventId,
     pub(super) at: Timestamp,
     pub(super) permit: Permit,
+    outline: Outline,
+    /// The grant's id, as it is written.
+    grant: Option<Arc<str>>,
+}
+
+impl Record {
+    fn new(permit: Permit, parts: &Parts, now: Timestamp) -> Self {
+        let grant = permit.ask().grant();
+        Self {
+            id: EventId::new(now),
+            at: now,
+            outline: Outline::of(parts),
+            grant: grant.map(|grant| grant.to_string().into()),
+            permit,
+        }
+    }
+}
+
+impl Stamped for Record {
+    fn said(&self) -> Said<'_> {
+        Said {
+            actor: self.permit.actor().key(),
+            target: self.permit.target().map(Identity::key),
+            mode: self.permit.mode(),
+            strategy: self.permit.ask().strategy(),
+            grant: self.grant.as_ref(),
+            groups: self.permit.groups(),
+        }
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("event", &self.id)
+            .field("permit", &self.permit)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The proof that the audit took the event: the only thing that makes an impersonated principal.
@@ -183,6 +216,11 @@ impl Recorded {
     /// What was permitted.
     pub fn permit(&self) -> &Permit {
         &self.0.permit
+    }
+
+    /// What is left of the request that it was permitted for: method, URI, version, and no credential.
+    pub(crate) fn request(&self) -> Parts {
+        self.0.outline.request()
     }
 
     /// The event that was written.
@@ -214,6 +252,12 @@ pub struct Open {
 }
 
 impl Open {
+    /// What goes on spans and log records.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        Stamp::of(Arc::clone(&self.record))
+    }
+
     /// Asks the sink to take the event. Its answer is the proof.
     pub fn write(&self, parts: &Parts) -> Answer<Result<Recorded, AuditError>> {
         let written = self.sink.record(&Event::request(&self.record, parts));

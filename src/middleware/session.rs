@@ -1,6 +1,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use http::StatusCode;
+use http::request::Parts;
 use tracing::Span;
 use tracing::span;
 
@@ -27,22 +28,16 @@ impl Session {
         permit: Permit,
         live: Option<Live>,
         span: Span,
-        now: Timestamp,
+        (parts, now): (&Parts, Timestamp),
     ) -> Box<Self> {
-        let actor = permit.actor().key();
-        let target = permit.target().map(|target| target.key());
-        let strategy = permit.ask().strategy();
-        let mut stamp =
-            Stamp::impersonation(actor, target, permit.mode(), strategy, permit.groups());
-        if let Some(grant) = permit.ask().grant() {
-            stamp = stamp.under(grant);
-        }
+        let open = trail.open(permit, parts, now);
+        let stamp = open.stamp();
         stamp::complete_span(&span, &stamp);
         Box::new(Self {
             span,
             stamp,
             live,
-            open: trail.open(permit, now),
+            open,
         })
     }
 

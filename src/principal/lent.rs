@@ -10,7 +10,7 @@ impl Impersonation {
     }
 
     /// The outline of the request that it was permitted for.
-    pub(crate) fn request(&self) -> &Parts {
-        &self.0.request
+    pub(crate) fn request(&self) -> Parts {
+        self.recorded.request()
     }
 }

@@ -66,7 +66,6 @@ use crate::audit::{EventId, Recorded};
 use crate::gate::Live;
 use crate::identity::{Identity, IdentityKey, Names};
 use crate::policy::Permit;
-use crate::principal::warden::outline;
 use crate::rejection::{Declined, RejectionKind};
 use crate::terms::{GrantId, Mode, Strategy, Ticket};
 use crate::token::{Claims, Verified};
@@ -93,14 +92,12 @@ impl Principal {
         recorded: Recorded,
         live: Option<Live>,
         warden: &Arc<Warden>,
-        request: &Parts,
     ) -> Self {
-        Self(Inner::Impersonated(Impersonation(Arc::new(Going {
+        Self(Inner::Impersonated(Impersonation {
             recorded,
             live,
             warden: Arc::clone(warden),
-            request: outline(request),
-        }))))
+        }))
     }
 
     pub(crate) fn anonymous() -> Self {
@@ -187,7 +184,7 @@ impl Principal {
     pub fn side_effects(&self) -> SideEffects {
         self.impersonation()
             .map_or(SideEffects::ALL, |impersonation| {
-                impersonation.0.warden.effects
+                impersonation.warden.effects
             })
     }
 
@@ -304,19 +301,16 @@ impl fmt::Debug for Principal {
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Impersonation(Arc<Going>);
-
-/// What goes on, and by whom the rest of it is watched.
-struct Going {
+pub struct Impersonation {
     recorded: Recorded,
     live: Option<Live>,
+    /// By whom the rest of it is watched.
     warden: Arc<Warden>,
-    request: Parts,
 }
 
 impl Impersonation {
     fn permit(&self) -> &Permit {
-        self.0.recorded.permit()
+        self.recorded.permit()
     }
 
     /// Who really acts.
@@ -371,13 +365,13 @@ impl Impersonation {
         if self.allows_writes() {
             return Ok(());
         }
-        Err(self.decline(RejectionKind::ReadOnly, &self.0.request).await)
+        let request = self.recorded.request();
+        Err(self.decline(RejectionKind::ReadOnly, &request).await)
     }
 
     /// Refuses, records and answers.
     pub(crate) async fn decline(&self, kind: RejectionKind, request: &Parts) -> Declined {
-        let going = &*self.0;
-        going.warden.decline(kind, going, request).await
+        self.warden.decline(kind, &self.recorded, request).await
     }
 
     /// How the request said so.
@@ -416,7 +410,7 @@ impl Impersonation {
     /// For what the layer cannot cut by itself, such as an upgraded socket. It is told within one second;
     /// it needs a tokio runtime with a timer.
     pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
-        let live = self.0.live.clone();
+        let live = self.live.clone();
         async move {
             match live {
                 Some(live) => live.ended().await,
@@ -428,7 +422,7 @@ impl Impersonation {
     /// The event in the audit that was written before the handler.
     #[must_use]
     pub fn event_id(&self) -> EventId {
-        self.0.recorded.event_id()
+        self.recorded.event_id()
     }
 }
 

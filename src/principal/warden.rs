@@ -5,14 +5,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, TE, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderName, Request};
 
 use crate::answer::Answer;
-use crate::audit::{AuditError, Trail};
+use crate::audit::{AuditError, Recorded, Trail};
 use crate::measure::{Measurement, Measures, RuleKind};
-use crate::principal::{Going, SideEffects};
+use crate::principal::SideEffects;
 use crate::rejection::{Declined, DeniedBy, Fault, Rejection, RejectionKind, Responder};
 
 /// What the layer leaves with the requests that impersonate: how to refuse what they try later on,
@@ -34,14 +32,14 @@ impl Warden {
     pub(super) async fn decline(
         &self,
         kind: RejectionKind,
-        going: &Going,
+        recorded: &Recorded,
         request: &Parts,
     ) -> Declined {
         let rule = kind.as_str();
         self.measures.tell(|| Measurement::Denial {
             rule: RuleKind::of(rule),
         });
-        let rejection = match self.record(going, rule).await {
+        let rejection = match self.record(recorded, rule).await {
             Ok(()) => Rejection::because(kind, DeniedBy(rule.to_owned())),
             Err(rejection) => {
                 self.measures.tell(|| Measurement::AuditFailure);
@@ -52,8 +50,9 @@ impl Warden {
         Declined::new(rejection, response)
     }
 
-    async fn record(&self, going: &Going, rule: &'static str) -> Result<(), Rejection> {
-        let ask = || self.trail.refused(&going.recorded, rule, &going.request);
+    async fn record(&self, recorded: &Recorded, rule: &'static str) -> Result<(), Rejection> {
+        let request = recorded.request();
+        let ask = || self.trail.refused(recorded, rule, &request);
         let written = match catch_unwind(AssertUnwindSafe(ask)).map(Answer::try_now) {
             Ok(Ok(written)) => Ok(written),
             Ok(Err(later)) => self.wait(later).await,
@@ -82,27 +81,4 @@ impl Warden {
         })
         .await
     }
-}
-
-/// What of a request is needed to refuse something later on, when the request is gone: no credential,
-/// no cookie.
-pub(super) fn outline(request: &Parts) -> Parts {
-    const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-    let (mut outline, ()) = Request::new(()).into_parts();
-    outline.method = request.method.clone();
-    outline.uri = request.uri.clone();
-    outline.version = request.version;
-    for name in [
-        ACCEPT,
-        ACCEPT_LANGUAGE,
-        CONTENT_TYPE,
-        TE,
-        USER_AGENT,
-        REQUEST_ID,
-    ] {
-        if let Some(value) = request.headers.get(&name) {
-            outline.headers.insert(name, value.clone());
-        }
-    }
-    outline
 }

@@ -113,7 +113,7 @@ fn key(value: &Value, claims: &Verified<Claims>) -> Option<IdentityKey> {
         Some(issuer) => claims.canonical(issuer),
         None => claims.issuer_facts().shared_issuer(),
     };
-    Some(IdentityKey::new(issuer, subject))
+    Some(IdentityKey::new(issuer, claims.shared_name(subject)))
 }
 
 /// Every level must be well formed, although only the outermost is believed.

@@ -55,7 +55,10 @@ impl Claim {
             Some(issuer) => claims.canonical(issuer),
             None => claims.identity().key().shared_issuer(),
         };
-        let ask = Ask::user(TargetRef::subject(issuer, subject), Strategy::Claim);
+        let ask = Ask::user(
+            TargetRef::subject(issuer, claims.shared_name(subject)),
+            Strategy::Claim,
+        );
         let ask = match value.get("grant_id") {
             Some(id) => ask.under(grant_id(id).ok_or_else(malformed)?),
             None => ask,

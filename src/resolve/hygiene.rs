@@ -68,9 +68,15 @@ impl OwnHeaders {
 
     /// Takes every header of ours off, and every twin.
     pub(crate) fn strip(&self, headers: &mut HeaderMap) {
-        while let Some(name) = headers.keys().find(|name| is_among(name, &self.stripped)) {
-            let name = name.clone();
-            headers.remove(name);
+        if !headers.keys().any(|name| is_among(name, &self.stripped)) {
+            return;
+        }
+        for own in &self.stripped {
+            headers.remove(own);
+        }
+        while let Some(twin) = headers.keys().find(|name| is_among(name, &self.stripped)) {
+            let twin = twin.clone();
+            headers.remove(twin);
         }
     }
 }

@@ -79,3 +79,4 @@ pub(crate) use self::span::NAME as OWN_SPAN;
 pub use self::span::{complete_span, open_span};
 pub use self::spawn::{Carried, carry, spawn, spawn_blocking};
 pub use self::value::Stamp;
+pub(crate) use self::value::{Said, Stamped};

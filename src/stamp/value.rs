@@ -13,19 +13,56 @@ use crate::terms::{GrantId, Mode, Strategy};
 /// Who is really there and whom they act as: what goes on spans, logs and audit events.
 ///
 /// Cheap to clone. It is a record of what was decided and gives no right.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Stamp(Arc<Data>);
+#[derive(Clone)]
+pub struct Stamp(Arc<dyn Stamped>);
 
-#[derive(Clone, PartialEq, Eq)]
+/// What knows who is really there. The stamp shares it, so that nothing is copied for a request.
+pub(crate) trait Stamped: Send + Sync {
+    fn said(&self) -> Said<'_>;
+}
+
+/// What a stamp says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Said<'a> {
+    pub(crate) actor: &'a IdentityKey,
+    pub(crate) target: Option<&'a IdentityKey>,
+    pub(crate) mode: Mode,
+    pub(crate) strategy: Strategy,
+    /// As it is written, once for all that say it.
+    pub(crate) grant: Option<&'a Arc<str>>,
+    pub(crate) groups: Option<&'a Names>,
+}
+
+/// One that stands for itself.
 struct Data {
     actor: IdentityKey,
     target: Option<IdentityKey>,
     mode: Mode,
     strategy: Strategy,
-    /// As it is written, once for all that say it.
     grant: Option<Arc<str>>,
     groups: Option<Names>,
 }
+
+impl Stamped for Data {
+    fn said(&self) -> Said<'_> {
+        Said {
+            actor: &self.actor,
+            target: self.target.as_ref(),
+            mode: self.mode,
+            strategy: self.strategy,
+            grant: self.grant.as_ref(),
+            groups: self.groups.as_ref(),
+        }
+    }
+}
+
+impl PartialEq for Stamp {
+    fn eq(&self, other: &Self) -> bool {
+        self.said() == other.said()
+    }
+}
+
+impl Eq for Stamp {}
 
 impl Stamp {
     /// The stamp of an impersonation; it allocates once. A role has no target, and the actor
@@ -48,11 +85,27 @@ impl Stamp {
         }))
     }
 
+    /// That of whatever knows; it allocates nothing.
+    pub(crate) fn of(stamped: Arc<impl Stamped + 'static>) -> Self {
+        Self(stamped)
+    }
+
+    fn said(&self) -> Said<'_> {
+        self.0.said()
+    }
+
     /// Adds the grant under which it happens.
     #[must_use]
-    pub fn under(mut self, grant: &GrantId) -> Self {
-        Arc::make_mut(&mut self.0).grant = Some(grant.to_string().into());
-        self
+    pub fn under(self, grant: &GrantId) -> Self {
+        let said = self.said();
+        Self(Arc::new(Data {
+            actor: said.actor.clone(),
+            target: said.target.cloned(),
+            mode: said.mode,
+            strategy: said.strategy,
+            grant: Some(grant.to_string().into()),
+            groups: said.groups.cloned(),
+        }))
     }
 
     /// The principal's `sub`: the target's, or the actor's for a role.
@@ -64,42 +117,42 @@ impl Stamp {
     /// Who is really there.
     #[must_use]
     pub fn actor(&self) -> &IdentityKey {
-        &self.0.actor
+        self.said().actor
     }
 
     /// Whom they act as; `None` for a role.
     #[must_use]
     pub fn target(&self) -> Option<&IdentityKey> {
-        self.0.target.as_ref()
+        self.said().target
     }
 
     /// How far.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.0.mode
+        self.said().mode
     }
 
     /// How the request said so.
     #[must_use]
     pub fn strategy(&self) -> Strategy {
-        self.0.strategy
+        self.said().strategy
     }
 
     /// The id of the grant under which it happens; `None` without one.
     #[must_use]
     pub fn grant(&self) -> Option<&str> {
-        self.0.grant.as_deref()
+        self.said().grant.map(|grant| &**grant)
     }
 
     #[cfg(feature = "otel")]
     pub(crate) fn shared_grant(&self) -> Option<Arc<str>> {
-        self.0.grant.clone()
+        self.said().grant.cloned()
     }
 
     /// The groups of a role, or those that the target was narrowed to.
     #[must_use]
     pub fn groups(&self) -> Option<&Names> {
-        self.0.groups.as_ref()
+        self.said().groups
     }
 
     /// What it says, by the names of [`fields`]; what there is none of is left out.
@@ -130,24 +183,24 @@ impl Stamp {
     }
 
     pub(super) fn values(&self) -> Values<'_> {
-        let Data {
+        let Said {
             actor,
             target,
             mode,
             strategy,
             grant,
             groups,
-        } = &*self.0;
+        } = self.said();
         Values {
-            user: Some(self.user()),
+            user: Some(target.unwrap_or(actor).subject()),
             actor_sub: Some(actor.subject()),
             actor_iss: Some(actor.issuer()),
-            target_sub: target.as_ref().map(IdentityKey::subject),
-            target_iss: target.as_ref().map(IdentityKey::issuer),
+            target_sub: target.map(IdentityKey::subject),
+            target_iss: target.map(IdentityKey::issuer),
             mode: Some(mode.as_str()),
             strategy: Some(strategy.as_str()),
-            grant: grant.as_deref(),
-            groups: groups.as_ref(),
+            grant: grant.map(|grant| &**grant),
+            groups,
         }
     }
 }

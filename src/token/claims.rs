@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -26,6 +26,10 @@ struct Data {
     window: Window,
     profile: Arc<Profile>,
     issuers: Arc<Issuers>,
+    /// Whom it names beside its own subject, shared by all requests with it.
+    named: OnceLock<Arc<str>>,
+    /// Who acts, where its `act` is believed.
+    acting: OnceLock<Identity>,
 }
 
 impl Claims {
@@ -45,6 +49,8 @@ impl Claims {
             window,
             profile,
             issuers,
+            named: OnceLock::new(),
+            acting: OnceLock::new(),
         };
         Verified::new(Self(Arc::new(data)), evidence)
     }
@@ -112,6 +118,15 @@ impl Claims {
         }
     }
 
+    /// The name of somebody of whom it tells, shared: a token tells of one, on every request.
+    pub(crate) fn shared_name(&self, name: &str) -> Arc<str> {
+        let shared = self.0.named.get_or_init(|| name.into());
+        match **shared == *name {
+            true => Arc::clone(shared),
+            false => name.into(),
+        }
+    }
+
     pub(super) fn check_time(&self, now: Timestamp) -> Result<(), TokenErrorKind> {
         self.0.window.check(now)
     }
@@ -137,6 +152,8 @@ impl Verified<Claims> {
             window: self.0.window.clone(),
             profile: Arc::clone(&self.0.profile),
             issuers: Arc::clone(&self.0.issuers),
+            named: OnceLock::new(),
+            acting: OnceLock::new(),
         };
         Self::new(Claims(Arc::new(data)), self.evidence().clone())
     }
@@ -151,18 +168,8 @@ impl Verified<Claims> {
         if !self.trusts_act() || !self.names_in_act(&actor) {
             return None;
         }
-        let identity = match self.0.issuers.profile(actor.issuer()) {
-            None => Identity::from_key(actor),
-            Some(profile) => known_by_issuer(actor.subject(), &profile.facts),
-        };
-        // An app client that acts for somebody names itself; who speaks of other issuers' people names
-        // their app clients, too.
-        let its_client = identity.issuer() == self.issuer() || self.issuer_facts().trusts_sub_id();
-        let identity = if its_client && self.client_id() == Some(identity.subject()) {
-            identity.with_kind(Kind::Machine)
-        } else {
-            identity
-        };
+        // It can only be this one.
+        let identity = self.0.acting.get_or_init(|| self.known(actor)).clone();
         let evidence = Evidence {
             origin: Origin::NamedByAct,
             ..self.evidence().clone()
@@ -172,6 +179,22 @@ impl Verified<Claims> {
 }
 
 impl Claims {
+    /// What the token and the configuration say of the actor.
+    fn known(&self, actor: IdentityKey) -> Identity {
+        let identity = match self.0.issuers.profile(actor.issuer()) {
+            None => Identity::from_key(actor),
+            Some(profile) => known_by_issuer(actor.subject(), &profile.facts),
+        };
+        // An app client that acts for somebody names itself; who speaks of other issuers' people names
+        // their app clients, too.
+        let its_client = identity.issuer() == self.issuer() || self.issuer_facts().trusts_sub_id();
+        if its_client && self.client_id() == Some(identity.subject()) {
+            identity.with_kind(Kind::Machine)
+        } else {
+            identity
+        }
+    }
+
     /// Whether the outermost `act` names this actor: nobody else can be one.
     fn names_in_act(&self, actor: &IdentityKey) -> bool {
         let Some(act) = self.get("act") else {

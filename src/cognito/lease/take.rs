@@ -111,7 +111,7 @@ impl Leases {
             groups: &lease.groups(),
             deadline,
         };
-        let written = self.0.trail.lent(&lent, impersonation.request(), now);
+        let written = self.0.trail.lent(&lent, &impersonation.request(), now);
         let written = tokio::time::timeout(self.0.patience, written).await;
         match written {
             Ok(Ok(())) => Ok(()),

@@ -192,7 +192,7 @@ impl Pipeline {
                         ready(&mut answer, &mut cx)
                     };
                     match polled {
-                        Poll::Ready(written) => recorded(config, parts, session, written),
+                        Poll::Ready(written) => recorded(config, session, written),
                         Poll::Pending => return self.stay(Stage::Recording { session, answer }),
                     }
                 }

@@ -230,7 +230,7 @@ impl Pipeline {
             return Err(RejectionKind::Forbidden.into());
         };
         let live = came.and_then(|came| Live::of(gate, &config.clock, came, &permit));
-        let session = Session::begin(trail, permit, live, span, self.now);
+        let session = Session::begin(trail, permit, live, span, (parts, self.now));
         let answer = {
             let _entered = session.enter();
             session.open.write(parts)
@@ -278,7 +278,6 @@ impl Pipeline {
 
 pub(super) fn recorded(
     config: &Config,
-    parts: &Parts,
     mut session: Box<Session>,
     written: Result<Recorded, AuditError>,
 ) -> Next {
@@ -289,7 +288,7 @@ pub(super) fn recorded(
         Ok(recorded) => {
             config.outer.record(session.stamp());
             let live = session.live().cloned();
-            let principal = Some(Principal::impersonated(recorded, live, warden, parts));
+            let principal = Some(Principal::impersonated(recorded, live, warden));
             Err(Verdict::Pass(Passage {
                 principal,
                 session: Some(session),
