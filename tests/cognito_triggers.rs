@@ -23,6 +23,7 @@ use tower_impersonate::grant::codes::SignInCode;
 use tower_impersonate::lambda::{
     Confirm, Confirmed, Question, Redemption, TriggerErrorKind, Triggers, TriggersError, client,
 };
+use tower_impersonate::manage::SignIn;
 
 const SOURCES: [&str; 5] = [
     "TokenGeneration_HostedAuth",
@@ -84,9 +85,38 @@ async fn by_a_code_the_actor_signs_in_as_the_target_and_every_token_names_it() {
     }
 }
 
+/// Cognito's own tokens know no mode: who may only read gets none of the target's.
+#[tokio::test]
+async fn a_narrower_grant_makes_no_code_unless_the_service_says_so() {
+    for (body, made) in [
+        (json!({ "mode": "full" }), true),
+        (json!({ "mode": "read_only" }), false),
+        (
+            json!({ "mode": "scoped", "scopes": ["orders:read"] }),
+            false,
+        ),
+    ] {
+        let pool = PaperPool::start().await;
+        let grant = pool.begin(&pool.carol(), "alice", body.clone()).await;
+        pool.sink.clear();
+        let path = format!("/grants/{grant}/sign-in-code");
+        let seen = pool.post(&path, &pool.carol(), Value::Null).await;
+        let denied = pool.sink.named(EventName::Denied);
+        assert_eq!(pool.sink.named(EventName::Issued).len(), usize::from(made));
+        if made {
+            assert_eq!((seen.status.as_u16(), denied.len()), (200, 0), "{body}");
+            continue;
+        }
+        assert_eq!((seen.status.as_u16(), denied.len()), (403, 1), "{body}");
+        assert_eq!(denied[0]["impersonation.deny.rule"], "sign_in_code_mode");
+        assert_eq!(denied[0]["impersonation.grant.id"], grant);
+        assert!(!seen.body.to_string().contains("code\""), "{seen:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_scoped_grant_has_its_scopes_and_a_read_only_one_its_mode_in_the_token() {
-    let pool = PaperPool::start().await;
+    let pool = PaperPool::with(SignIn::danger_narrower_modes).await;
     let body = json!({ "mode": "scoped", "scopes": ["orders:read", "orders:write"] });
     let grant = pool.begin(&pool.carol(), "alice", body).await;
     let code = pool.code(&pool.carol(), &grant).await;

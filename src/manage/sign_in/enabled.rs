@@ -11,6 +11,7 @@ use crate::manage::openapi::{Body, Shape};
 use crate::manage::routes::{Credential, Route};
 use crate::manage::sign_in::code::{self, CodeAttributes, CodeData, CodeIssued, CodeMetadata};
 use crate::manage::{ManageBuilder, ManageError, oauth, schemas as shapes};
+use crate::terms::Mode;
 
 /// Where an actor may sign in as the target by a code; given to [`ManageBuilder::sign_in`].
 #[derive(Clone)]
@@ -19,6 +20,14 @@ pub struct SignIn {
     codes: Arc<dyn CodeStore>,
     clients: Vec<Arc<str>>,
     lifetime: Duration,
+    modes: Modes,
+}
+
+/// Under which grants codes are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Modes {
+    Full,
+    Any,
 }
 
 impl SignIn {
@@ -32,6 +41,7 @@ impl SignIn {
             codes: Arc::new(codes),
             clients: clients.into_iter().map(Into::into).collect(),
             lifetime: Duration::from_secs(60),
+            modes: Modes::Full,
         }
     }
 
@@ -39,6 +49,19 @@ impl SignIn {
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
+    }
+
+    /// Makes codes under grants of the modes `read_only` and `scoped`, too; without, they are refused (403).
+    ///
+    /// This weakens those modes: whoever signs in has a session of the target at Cognito. The tokens say the mode, and the
+    /// layer holds to it; Cognito itself, and every service without the layer, take them as the target's own.
+    pub fn danger_narrower_modes(mut self) -> Self {
+        self.modes = Modes::Any;
+        self
+    }
+
+    pub(super) fn serves(&self, mode: Mode) -> bool {
+        self.modes == Modes::Any || mode == Mode::Full
     }
 
     pub(super) fn codes(&self) -> &dyn CodeStore {
@@ -78,6 +101,7 @@ impl fmt::Debug for SignIn {
         f.debug_struct("SignIn")
             .field("clients", &self.clients)
             .field("lifetime", &self.lifetime)
+            .field("modes", &self.modes)
             .finish_non_exhaustive()
     }
 }
