@@ -21,7 +21,8 @@ use tower_impersonate::audit::EventName;
 use tower_impersonate::grant::StoreError;
 use tower_impersonate::grant::codes::SignInCode;
 use tower_impersonate::lambda::{
-    Confirm, Confirmed, Question, Redemption, TriggerErrorKind, Triggers, TriggersError, client,
+    Confirm, Confirmed, Proof, Question, Redemption, TriggerErrorKind, Triggers, TriggersError,
+    client,
 };
 use tower_impersonate::manage::SignIn;
 
@@ -536,6 +537,45 @@ async fn without_a_receipt_of_a_grant_that_is_alive_there_is_no_token_for_the_ta
         let made = pool.tokens("2", by(receipt(&code)).event(source)).await;
         assert_error(made, TriggerErrorKind::Refused);
     }
+}
+
+/// A receipt does not sign in: at a sign-in it counts for the code that was taken last, and for five minutes.
+#[tokio::test]
+async fn a_receipt_counts_for_the_last_sign_in_and_its_refresh_alone() {
+    let pool = PaperPool::start().await;
+    let (_, carols) = pool.carol_as_alice().await;
+    let dora = pool.token("dora", &["support"]);
+    let grant = pool.begin(&dora, "alice", Value::Null).await;
+    let doras = pool.code(&dora, &grant).await;
+    pool.sign_in(Attempt::by(&carols)).await.unwrap();
+    pool.sign_in(Attempt::by(&doras)).await.unwrap();
+    let refresh = "TokenGeneration_RefreshTokens";
+    let actor = async |code: &SignInCode, source: &str| {
+        let tokens = pool.tokens("2", Attempt::by(code).event(source)).await;
+        match tokens {
+            Ok(tokens) => Some(tokens.claims["act"]["sub"].as_str().unwrap().to_owned()),
+            Err(Failed::Error(error)) => {
+                assert_eq!(error.kind(), TriggerErrorKind::Refused);
+                None
+            }
+            Err(Failed::Refused(said)) => panic!("{said:?}"),
+        }
+    };
+    let (carol, dora) = (Some("carol-sub".to_owned()), Some("dora-sub".to_owned()));
+    for source in SOURCES {
+        let others = carol.clone().filter(|_| source == refresh);
+        assert_eq!(actor(&carols, source).await, others, "{source}");
+        assert_eq!(actor(&doras, source).await, dora, "{source}");
+    }
+    pool.clock.advance(Duration::from_secs(299));
+    assert_eq!(actor(&doras, SOURCES[1]).await, dora);
+    pool.clock.advance(Duration::from_secs(1));
+    for source in SOURCES {
+        let later = dora.clone().filter(|_| source == refresh);
+        assert_eq!(actor(&doras, source).await, later, "{source}");
+    }
+    let question = format!("{:?}", Proof::Receipt(doras.hash()));
+    assert!(!question.contains(&doras.hash().to_string()), "{question}");
 }
 
 #[tokio::test]

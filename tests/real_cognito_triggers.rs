@@ -234,6 +234,7 @@ fn layer(
         .insecure_loopback_http()
         .id_tokens()
         .trust_act()
+        .trust_grant_id()
         .trust_claim("impersonating");
     let minter = Minter::builder(MINTER)
         .key(SigningKey::generate(Algorithm::EdDSA).unwrap())

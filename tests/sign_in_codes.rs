@@ -424,6 +424,10 @@ impl CodeStore for Broken {
     fn take(&self, _: &CodeHash, _: Taking) -> Answer<Result<Option<Taking>, StoreError>> {
         Answer::now(Err(StoreError::unavailable("broken")))
     }
+
+    fn last_taken(&self, _: &IdentityKey, _: &str) -> Answer<Result<Option<CodeHash>, StoreError>> {
+        Answer::now(Err(StoreError::unavailable("broken")))
+    }
 }
 
 #[tokio::test]
@@ -552,6 +556,35 @@ async fn every_store_keeps_a_code_and_lets_it_be_taken_once() {
             store.find(&kept(2).hash).await.unwrap().unwrap().taken,
             None
         );
+    }
+}
+
+/// By the order of the takings, whatever clocks said; a second try changes nothing.
+#[tokio::test]
+async fn every_store_says_which_code_was_taken_last() {
+    for (name, store) in stores("last") {
+        let now = at(1_700_000_000);
+        let elsewhere = KeptCode {
+            client: "other".into(),
+            ..kept(4)
+        };
+        for code in [kept(1), kept(2), kept(3), elsewhere] {
+            store.keep(code, now).await.unwrap();
+        }
+        let last = async |client: &str| {
+            let last = store.last_taken(&kept(1).target, client).await.unwrap();
+            last.map(|hash| hash.as_bytes()[0])
+        };
+        assert_eq!(last("codes").await, None, "{name}");
+        for (byte, clock, expected) in [(2, 9, 2), (1, 9, 1), (2, 10, 1), (4, 11, 1), (3, 0, 3)] {
+            let hash = CodeHash::from_bytes([byte; 32]);
+            store.take(&hash, taking(clock)).await.unwrap();
+            assert_eq!(last("codes").await, Some(expected), "{name}, {byte}");
+        }
+        assert_eq!(last("other").await, Some(4), "{name}");
+        assert_eq!(last("none").await, None);
+        let another = store.last_taken(&kept(1).actor, "codes").await.unwrap();
+        assert_eq!(another, None, "{name}");
     }
 }
 

@@ -4,8 +4,8 @@
 //! `GetTokensFromRefreshToken` alone: never from `InitiateAuth`, so that a sign-in by password without another
 //! step cannot carry any.
 //!
-//! - Cognito neither checks nor encrypts it. Nothing in these maps opens anything: a receipt is the hash of
-//!   a code, and a grant's id is a name.
+//! - Cognito neither checks nor encrypts it. A receipt is the hash of a code, and a grant's id a name: neither signs
+//!   anybody in. Keep a receipt as the name of a session is kept, and print it nowhere.
 //! - It is not kept: what is made from a refresh token needs it again.
 //!
 //! Caveat: the code itself belongs into the challenge's answer and nowhere else.

@@ -92,13 +92,19 @@ impl PaperPool {
         let minter = Minter::builder("https://desk.example.com")
             .key(SigningKey::generate(Algorithm::EdDSA).unwrap())
             .audiences(["desk-api"])
+            .scopes(["orders:read", "orders:write"])
             .build()
             .unwrap();
         let grants = Grants::new(grant::memory());
         let accepted = issuer.issuer().client_ids([WEB, CODES]).id_tokens();
         let layer = ImpersonationLayer::builder()
             .clock(clock.clone())
-            .issuer(accepted.trust_act().trust_claim("impersonating"))
+            .issuer(
+                accepted
+                    .trust_act()
+                    .trust_grant_id()
+                    .trust_claim("impersonating"),
+            )
             .resolve(resolve::claim("impersonating").or_string())
             .policy(policy::in_group("support").except(policy::target_in_group("admins")))
             .directory(users)

@@ -1,6 +1,7 @@
 use crate::answer::Answer;
 use crate::grant::StoreError;
 use crate::grant::codes::{CodeHash, KeptCode, Taking};
+use crate::identity::IdentityKey;
 use crate::time::Timestamp;
 
 /// Keeps what codes are bound to.
@@ -18,6 +19,14 @@ pub trait CodeStore: Send + Sync {
     /// Says that it was taken, unless it was before. Answers with the taking that stays, which is the first
     /// one; `None` where there is no such code.
     fn take(&self, hash: &CodeHash, taking: Taking) -> Answer<Result<Option<Taking>, StoreError>>;
+
+    /// Which of the codes for that target at that app client was taken last, in the order in which they were taken
+    /// and not by what clocks said; `None` where none was.
+    fn last_taken(
+        &self,
+        target: &IdentityKey,
+        client: &str,
+    ) -> Answer<Result<Option<CodeHash>, StoreError>>;
 
     /// Whether it is ready; asked when the routes are built.
     ///

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::grant::StoreError;
-use crate::lambda::{Confirm, Confirmed, PoolUser, Proof, Question, Redemption};
+use crate::lambda::{Confirm, Confirmed, PoolUser, Proof, Question, Redemption, Step};
 use crate::manage::Manage;
 use crate::manage::desk::Desk;
 use crate::manage::grants::PersonView;
@@ -61,7 +61,12 @@ pub(in crate::manage) async fn confirm(desk: Arc<Desk>, call: Call) -> Answered 
         (None, Some(_)) => Proof::Grant(parsed(&asking, "grant_id")?),
         _ => return Err(OAuthError::invalid_request("either a receipt or a grant_id").into()),
     };
-    let question = Question::new(proof, user(&asking)?);
+    let step = match asking.form.get("step") {
+        None | Some("sign_in") => Step::SignIn,
+        Some("refresh") => Step::Refresh,
+        Some(_) => return Err(OAuthError::invalid_request("a step that is not known").into()),
+    };
+    let question = Question::new(proof, user(&asking)?).at(step);
     let confirmed = Manage::new(Arc::clone(&desk)).confirm(&question).await;
     let confirmed = confirmed.map_err(|error| unavailable(&error))?;
     json(

@@ -154,7 +154,7 @@ pub(in crate::manage) fn schemas(desk: &Desk, components: ComponentsBuilder) -> 
     let order = shapes::closed([("client_id", shapes::bounded(1, MAX_CLIENT))]);
     let user = ["issuer", "subject", "username", "client"];
     let redeem = shapes::texts(["code_hash", "challenge"].into_iter().chain(user));
-    let confirm = shapes::texts(["receipt", "grant_id"].into_iter().chain(user));
+    let confirm = shapes::texts(["receipt", "grant_id", "step"].into_iter().chain(user));
     components
         .schema_from::<CodeIssued>()
         .schema_from::<CodeData>()

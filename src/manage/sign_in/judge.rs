@@ -1,6 +1,7 @@
 //! Whether a code is good, and what stands behind a sign-in now.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use subtle::{Choice, ConstantTimeEq};
 
@@ -8,7 +9,7 @@ use crate::answer::Answer;
 use crate::gate::Refusal;
 use crate::grant::StoreError;
 use crate::grant::codes::{CodeHash, KeptCode, Taking};
-use crate::lambda::{Confirm, Confirmed, PoolUser, Proof, Question, Redemption};
+use crate::lambda::{Confirm, Confirmed, PoolUser, Proof, Question, Redemption, Step};
 use crate::manage::Manage;
 use crate::manage::desk::Desk;
 use crate::policy::Permit;
@@ -56,23 +57,42 @@ impl Desk {
     async fn confirm(&self, question: &Question) -> Result<Option<Confirmed>, StoreError> {
         let user = &question.user;
         match question.proof {
-            Proof::Receipt(hash) => {
-                let Some(codes) = self.sign_in.get().map(|sign_in| sign_in.codes()) else {
-                    return Ok(None);
-                };
-                let found = self.told(codes.find(&hash)).await?;
-                let taken =
-                    |code: &KeptCode| bool::from(is_of(code, &hash, user)) && code.taken.is_some();
-                match found.filter(taken) {
-                    Some(code) => self.still(&code.grant).await,
-                    None => Ok(None),
-                }
-            }
+            Proof::Receipt(hash) => match self.signed_in_by(&hash, user, question.step).await? {
+                Some(code) => self.still(&code.grant).await,
+                None => Ok(None),
+            },
             Proof::Grant(id) => {
                 let confirmed = self.still(&id).await?;
                 Ok(confirmed.filter(|confirmed| user.is(confirmed.actor())))
             }
         }
+    }
+
+    /// The code by which that user signed in. A receipt does not say at which sign-in it is used: only the last
+    /// one can be going on.
+    async fn signed_in_by(
+        &self,
+        hash: &CodeHash,
+        user: &PoolUser,
+        step: Step,
+    ) -> Result<Option<KeptCode>, StoreError> {
+        let Some(codes) = self.sign_in.get().map(|sign_in| sign_in.codes()) else {
+            return Ok(None);
+        };
+        let found = self.told(codes.find(hash)).await?;
+        let found = found.filter(|code| bool::from(is_of(code, hash, user)));
+        let Some((taken, code)) = found.and_then(|code| Some((code.taken?, code))) else {
+            return Ok(None);
+        };
+        if step == Step::Refresh {
+            return Ok(Some(code));
+        }
+        let last = self
+            .told(codes.last_taken(&code.target, &code.client))
+            .await?;
+        let is_last = last.is_some_and(|last| bool::from(last.is(hash)));
+        let is_recent = self.now() < taken.at.saturating_add(SIGN_IN_TAKES);
+        Ok(Some(code).filter(|_| is_last && is_recent))
     }
 
     /// What the grant allows at this moment; `None` where nothing. It is no use of the grant.
@@ -119,3 +139,6 @@ fn is_of(code: &KeptCode, hash: &CodeHash, user: &PoolUser) -> Choice {
         & same(username, &user.username)
         & same(&code.client, &user.client)
 }
+
+/// From the taking of a code to its tokens, at the most: Cognito asks for them at once.
+const SIGN_IN_TAKES: Duration = Duration::from_secs(5 * 60);
