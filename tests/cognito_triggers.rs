@@ -578,6 +578,30 @@ async fn a_receipt_counts_for_the_last_sign_in_and_its_refresh_alone() {
     assert!(!question.contains(&doras.hash().to_string()), "{question}");
 }
 
+/// As Cognito makes them where the pool has lost its pre-token trigger.
+#[tokio::test]
+async fn a_token_of_the_client_for_codes_that_names_no_actor_is_a_bad_one() {
+    let pool = PaperPool::start().await;
+    let token = |client: &str, act: bool| {
+        let access = pool.issuer.token("alice-sub").cognito_access();
+        let access = access.client_id(client).claim("username", "alice");
+        let id = pool.issuer.token("alice-sub").cognito_id();
+        let id = id.claim("aud", client).claim("cognito:username", "alice");
+        [access, id].map(|token| match act {
+            true => token.claim("act", json!({ "sub": "carol-sub" })).sign(),
+            false => token.sign(),
+        })
+    };
+    for (client, act, status) in [(WEB, false, 200), (CODES, false, 401), (CODES, true, 200)] {
+        for token in token(client, act) {
+            let seen = pool.me(&token).await;
+            assert_eq!(seen.status, status, "{client}, {act}: {seen:?}");
+            let challenge = seen.header("www-authenticate").unwrap_or_default();
+            assert_eq!(challenge.contains("invalid_token"), status == 401);
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_actor_with_a_grant_gets_a_token_that_names_the_target() {
     let pool = PaperPool::start().await;

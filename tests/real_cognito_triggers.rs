@@ -233,6 +233,7 @@ fn layer(
         .jwks_url(pool.jwks_url())
         .insecure_loopback_http()
         .id_tokens()
+        .acting_clients([pool.client("codes")])
         .trust_act()
         .trust_grant_id()
         .trust_claim("impersonating");

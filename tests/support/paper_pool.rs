@@ -101,6 +101,7 @@ impl PaperPool {
             .clock(clock.clone())
             .issuer(
                 accepted
+                    .acting_clients([CODES])
                     .trust_act()
                     .trust_grant_id()
                     .trust_claim("impersonating"),
