@@ -609,6 +609,37 @@ async fn of_many_at_once_one_takes_it_in_every_store() {
     }
 }
 
+/// Untaken it has no receipt; a taken one stays as long as its grant can.
+#[tokio::test]
+async fn what_nobody_took_in_time_makes_room_in_every_store() {
+    let (now, expired) = (at(1_700_000_000), kept(1).expires_at);
+    for (name, store) in stores("untaken").into_iter().chain(bounded_to_three()) {
+        for byte in [1, 2] {
+            store.keep(kept(byte), now).await.unwrap();
+        }
+        store.take(&kept(1).hash, taking(1)).await.unwrap();
+        let later = KeptCode {
+            expires_at: at(1_700_000_061),
+            ..kept(3)
+        };
+        store.keep(later, now).await.unwrap();
+        store.keep(kept(4), expired).await.unwrap();
+        for (byte, known) in [(1, true), (2, false), (3, true), (4, true)] {
+            let hash = CodeHash::from_bytes([byte; 32]);
+            let found = store.find(&hash).await.unwrap();
+            // Without a bound in reach the memory forgets nothing.
+            let known = known || name == "memory";
+            assert_eq!(found.is_some(), known, "{name}, {byte}");
+        }
+        let last = store.last_taken(&kept(1).target, "codes").await.unwrap();
+        assert_eq!(last, Some(kept(1).hash), "{name}");
+    }
+}
+
+fn bounded_to_three() -> [(&'static str, Arc<dyn CodeStore>); 1] {
+    [("memory of three", Arc::new(codes::MemoryCodes::bounded(3)))]
+}
+
 #[tokio::test]
 async fn what_is_past_its_time_makes_room() {
     let bounded = codes::MemoryCodes::bounded(2);

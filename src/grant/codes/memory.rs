@@ -35,7 +35,13 @@ struct Codes {
 impl Codes {
     fn forget(&mut self, now: Timestamp) {
         let Self { kept, last_taken } = self;
-        kept.retain(|_, code| code.keep_until > now);
+        kept.retain(|_, code| {
+            let until = match code.taken {
+                Some(_) => code.keep_until,
+                None => code.expires_at.min(code.keep_until),
+            };
+            until > now
+        });
         last_taken.retain(|_, hash| kept.contains_key(hash));
     }
 

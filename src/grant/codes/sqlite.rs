@@ -196,7 +196,8 @@ impl fmt::Debug for SqliteCodes {
 
 const MOST: u32 = 1_000_000;
 
-const FORGET: &str = "DELETE FROM ti_sign_in_code WHERE keep_until <= ?";
+const FORGET: &str = "DELETE FROM ti_sign_in_code WHERE keep_until <= ?1 \
+    OR (taken_at IS NULL AND expires_at <= ?1)";
 
 const KEEP: &str = "INSERT INTO ti_sign_in_code (hash, grant_id, actor_sub, actor_iss, target_sub, target_iss, \
     username, client, expires_at, keep_until) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? \

@@ -9,8 +9,9 @@ use crate::time::Timestamp;
 /// Every method is one transition: it happens as a whole or not at all, whoever else asks for one at the same
 /// moment, and when it has answered it is not lost. A store does not decide, and does not look at a clock.
 pub trait CodeStore: Send + Sync {
-    /// Keeps a new code. A hash that is there already is an error, and so is one too many. What is past its
-    /// [`keep_until`](KeptCode::keep_until) at `now` may be forgotten with it.
+    /// Keeps a new code. A hash that is there already is an error, and so is one too many. What at `now` is
+    /// past its [`keep_until`](KeptCode::keep_until), or was never taken and is past its
+    /// [`expires_at`](KeptCode::expires_at), may be forgotten with it.
     fn keep(&self, code: KeptCode, now: Timestamp) -> Answer<Result<(), StoreError>>;
 
     /// What is known of a code; `None` where nothing is, or nothing any more.
