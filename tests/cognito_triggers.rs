@@ -19,10 +19,10 @@ use serde_json::{Value, json};
 use tower_impersonate::answer::Answer;
 use tower_impersonate::audit::EventName;
 use tower_impersonate::grant::StoreError;
-use tower_impersonate::grant::codes::SignInCode;
+use tower_impersonate::grant::codes::{ChallengeId, SignInCode};
 use tower_impersonate::lambda::{
-    Confirm, Confirmed, Proof, Question, Redemption, TriggerErrorKind, Triggers, TriggersError,
-    client,
+    Confirm, Confirmed, PoolUser, Proof, Question, Redemption, TriggerErrorKind, Triggers,
+    TriggersError, client,
 };
 use tower_impersonate::manage::SignIn;
 
@@ -352,6 +352,71 @@ async fn the_same_challenge_may_ask_again_and_no_other_one() {
             "{challenge}"
         );
     }
+}
+
+/// Somebody who read the code was first: the audit has the taking, and the actor's own try.
+#[tokio::test]
+async fn that_a_code_was_taken_is_recorded_and_so_is_a_second_try() {
+    let pool = PaperPool::start().await;
+    let (grant, code) = pool.carol_as_alice().await;
+    let verify = |challenge: u8, client: &'static str| {
+        let mut event = Attempt {
+            client,
+            ..Attempt::by(&code)
+        }
+        .event("VerifyAuthChallengeResponse_Authentication");
+        let challenge = ChallengeId::from_bytes([challenge; 32]).to_string();
+        event["request"]["privateChallengeParameters"] = json!({ "challenge": challenge });
+        event["request"]["challengeAnswer"] = json!(code.expose().expose());
+        event
+    };
+    let (issued, denied) = (EventName::Issued, EventName::Denied);
+    // What is wrong with a code that is not taken leaves no event, and the same challenge no second one.
+    for (challenge, client, correct, event) in [
+        (1, WEB, false, None),
+        (1, CODES, true, Some(issued)),
+        (1, CODES, true, None),
+        (2, CODES, false, Some(denied)),
+    ] {
+        pool.sink.clear();
+        let answered = pool.run(verify(challenge, client)).await.unwrap();
+        assert_eq!(answered["response"]["answerCorrect"], correct);
+        let events = pool.sink.events();
+        assert_eq!(events.len(), usize::from(event.is_some()), "{events:?}");
+        let Some(event) = event else { continue };
+        let said = &events[0];
+        assert_eq!(said["event.name"], event.as_str());
+        assert_eq!(said["impersonation.actor.sub"], "carol-sub");
+        assert_eq!(said["impersonation.target.sub"], "alice-sub");
+        assert_eq!(said["impersonation.grant.id"], grant);
+        assert_eq!(said["url.path"], "/oauth2/sign-in/redeem");
+        let (client, rule) = match event {
+            EventName::Issued => (json!(CODES), Value::Null),
+            _ => (Value::Null, json!("sign_in_code_taken")),
+        };
+        let of = |name: &str| said.get(name).cloned().unwrap_or_default();
+        assert_eq!(of("impersonation.client.id"), client);
+        assert_eq!(of("impersonation.deny.rule"), rule);
+    }
+    // Still told when the code has expired.
+    pool.clock.advance(Duration::from_secs(60));
+    pool.sink.clear();
+    pool.run(verify(3, CODES)).await.unwrap();
+    assert_eq!(pool.sink.named(EventName::Denied).len(), 1);
+
+    // Triggers in the same process leave the same record; what the audit does not take is not taken.
+    let code = pool.code(&pool.carol(), &grant).await;
+    let issuer = pool.issuer.name();
+    let user = PoolUser::new(issuer, "alice-sub", "alice", CODES);
+    let redemption = Redemption::new(code.hash(), ChallengeId::from_bytes([4; 32]), user);
+    pool.sink.clear();
+    pool.full.turn(true);
+    assert!(pool.manage.redeem(&redemption).await.is_err());
+    pool.full.turn(false);
+    assert!(pool.manage.redeem(&redemption).await.unwrap());
+    let events = pool.sink.named(EventName::Issued);
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0]["url.path"], "/oauth2/sign-in/redeem");
 }
 
 #[tokio::test]
@@ -706,6 +771,23 @@ async fn forged_metadata_gives_nobody_a_claim() {
     };
     let tokens = pool.tokens("2", elsewhere.event(SOURCES[1])).await.unwrap();
     assert_eq!(tokens.claims, json!({}));
+}
+
+/// Whoever knows the id of a grant does not end it by asking, and has nobody looked up.
+#[tokio::test]
+async fn a_grant_of_somebody_else_is_not_judged() {
+    let pool = PaperPool::start().await;
+    let grant = pool.begin(&pool.carol(), "alice", Value::Null).await;
+    let proof = Proof::Grant(grant.parse().unwrap());
+    pool.clock.advance(Duration::from_secs(2 * 3600));
+    pool.sink.clear();
+    // That it is past its deadline is told once somebody looks.
+    for (who, told) in [("dora", 0), ("carol", 1)] {
+        let user = PoolUser::new(pool.issuer.name(), format!("{who}-sub"), who, WEB);
+        let confirmed = pool.manage.confirm(&Question::new(proof, user)).await;
+        assert!(confirmed.unwrap().is_none());
+        assert_eq!(pool.sink.named(EventName::Expired).len(), told, "{who}");
+    }
 }
 
 /// Counts what it is asked, and knows one grant.

@@ -48,7 +48,7 @@ pub(in crate::manage) async fn redeem(desk: Arc<Desk>, call: Call) -> Answered {
     let asking = asking(&desk, call).await?;
     let (code, challenge) = (parsed(&asking, "code_hash")?, parsed(&asking, "challenge")?);
     let redemption = Redemption::new(code, challenge, user(&asking)?);
-    let redeemed = Manage::new(Arc::clone(&desk)).redeem(&redemption).await;
+    let redeemed = desk.redeem(&redemption, &asking.parts).await;
     let active = redeemed.map_err(|error| unavailable(&error))?;
     json(StatusCode::OK, &SignInView::of(active, None))
 }

@@ -10,6 +10,7 @@ use crate::manage::desk::Desk;
 use crate::manage::openapi::{Body, Shape};
 use crate::manage::routes::{Credential, Route};
 use crate::manage::sign_in::code::{self, CodeAttributes, CodeData, CodeIssued, CodeMetadata};
+use crate::manage::sign_in::taking::REDEEM;
 use crate::manage::{ManageBuilder, ManageError, oauth, schemas as shapes};
 use crate::terms::Mode;
 
@@ -185,12 +186,9 @@ const ROUTES: &[Route] = &[
         (415, Shape::Problem),
         (429, Shape::Problem),
     ]),
-    Route::new(
-        Method::POST,
-        "/oauth2/sign-in/redeem",
-        Credential::Client,
-        |desk, call| Box::pin(oauth::redeem(desk, call)),
-    )
+    Route::new(Method::POST, REDEEM, Credential::Client, |desk, call| {
+        Box::pin(oauth::redeem(desk, call))
+    })
     .called("redeemSignInCode", "Take a code, for one challenge")
     .takes(Body::Form("SignInRedemption"))
     .answers(&[(200, Shape::Json("SignIn")), (403, Shape::OAuthError)]),
