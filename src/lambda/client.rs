@@ -27,7 +27,8 @@ use std::collections::HashMap;
 use crate::grant::codes::SignInCode;
 use crate::terms::GrantId;
 
-/// `ChallengeResponses` of `RespondToAuthChallenge` for the challenge `CUSTOM_CHALLENGE`.
+/// `ChallengeResponses` of `RespondToAuthChallenge` for the challenge `CUSTOM_CHALLENGE`. At an app client with a
+/// secret Cognito wants `SECRET_HASH` beside these.
 #[must_use]
 pub fn challenge_responses(username: &str, code: &SignInCode) -> HashMap<String, String> {
     HashMap::from([
