@@ -19,10 +19,12 @@ use serde_json::{Value, json};
 use tower_impersonate::answer::Answer;
 use tower_impersonate::audit::EventName;
 use tower_impersonate::grant::StoreError;
-use tower_impersonate::grant::codes::SignInCode;
+use tower_impersonate::grant::codes::{ChallengeId, SignInCode};
 use tower_impersonate::lambda::{
-    Confirm, Confirmed, Question, Redemption, TriggerErrorKind, Triggers, TriggersError, client,
+    Confirm, Confirmed, PoolUser, Proof, Question, Redemption, TriggerErrorKind, Triggers,
+    TriggersError, client,
 };
+use tower_impersonate::manage::SignIn;
 
 const SOURCES: [&str; 5] = [
     "TokenGeneration_HostedAuth",
@@ -84,9 +86,38 @@ async fn by_a_code_the_actor_signs_in_as_the_target_and_every_token_names_it() {
     }
 }
 
+/// Cognito's own tokens know no mode: who may only read gets none of the target's.
+#[tokio::test]
+async fn a_narrower_grant_makes_no_code_unless_the_service_says_so() {
+    for (body, made) in [
+        (json!({ "mode": "full" }), true),
+        (json!({ "mode": "read_only" }), false),
+        (
+            json!({ "mode": "scoped", "scopes": ["orders:read"] }),
+            false,
+        ),
+    ] {
+        let pool = PaperPool::start().await;
+        let grant = pool.begin(&pool.carol(), "alice", body.clone()).await;
+        pool.sink.clear();
+        let path = format!("/grants/{grant}/sign-in-code");
+        let seen = pool.post(&path, &pool.carol(), Value::Null).await;
+        let denied = pool.sink.named(EventName::Denied);
+        assert_eq!(pool.sink.named(EventName::Issued).len(), usize::from(made));
+        if made {
+            assert_eq!((seen.status.as_u16(), denied.len()), (200, 0), "{body}");
+            continue;
+        }
+        assert_eq!((seen.status.as_u16(), denied.len()), (403, 1), "{body}");
+        assert_eq!(denied[0]["impersonation.deny.rule"], "sign_in_code_mode");
+        assert_eq!(denied[0]["impersonation.grant.id"], grant);
+        assert!(!seen.body.to_string().contains("code\""), "{seen:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_scoped_grant_has_its_scopes_and_a_read_only_one_its_mode_in_the_token() {
-    let pool = PaperPool::start().await;
+    let pool = PaperPool::with(SignIn::danger_narrower_modes).await;
     let body = json!({ "mode": "scoped", "scopes": ["orders:read", "orders:write"] });
     let grant = pool.begin(&pool.carol(), "alice", body).await;
     let code = pool.code(&pool.carol(), &grant).await;
@@ -323,6 +354,71 @@ async fn the_same_challenge_may_ask_again_and_no_other_one() {
     }
 }
 
+/// Somebody who read the code was first: the audit has the taking, and the actor's own try.
+#[tokio::test]
+async fn that_a_code_was_taken_is_recorded_and_so_is_a_second_try() {
+    let pool = PaperPool::start().await;
+    let (grant, code) = pool.carol_as_alice().await;
+    let verify = |challenge: u8, client: &'static str| {
+        let mut event = Attempt {
+            client,
+            ..Attempt::by(&code)
+        }
+        .event("VerifyAuthChallengeResponse_Authentication");
+        let challenge = ChallengeId::from_bytes([challenge; 32]).to_string();
+        event["request"]["privateChallengeParameters"] = json!({ "challenge": challenge });
+        event["request"]["challengeAnswer"] = json!(code.expose().expose());
+        event
+    };
+    let (issued, denied) = (EventName::Issued, EventName::Denied);
+    // What is wrong with a code that is not taken leaves no event, and the same challenge no second one.
+    for (challenge, client, correct, event) in [
+        (1, WEB, false, None),
+        (1, CODES, true, Some(issued)),
+        (1, CODES, true, None),
+        (2, CODES, false, Some(denied)),
+    ] {
+        pool.sink.clear();
+        let answered = pool.run(verify(challenge, client)).await.unwrap();
+        assert_eq!(answered["response"]["answerCorrect"], correct);
+        let events = pool.sink.events();
+        assert_eq!(events.len(), usize::from(event.is_some()), "{events:?}");
+        let Some(event) = event else { continue };
+        let said = &events[0];
+        assert_eq!(said["event.name"], event.as_str());
+        assert_eq!(said["impersonation.actor.sub"], "carol-sub");
+        assert_eq!(said["impersonation.target.sub"], "alice-sub");
+        assert_eq!(said["impersonation.grant.id"], grant);
+        assert_eq!(said["url.path"], "/oauth2/sign-in/redeem");
+        let (client, rule) = match event {
+            EventName::Issued => (json!(CODES), Value::Null),
+            _ => (Value::Null, json!("sign_in_code_taken")),
+        };
+        let of = |name: &str| said.get(name).cloned().unwrap_or_default();
+        assert_eq!(of("impersonation.client.id"), client);
+        assert_eq!(of("impersonation.deny.rule"), rule);
+    }
+    // Still told when the code has expired.
+    pool.clock.advance(Duration::from_secs(60));
+    pool.sink.clear();
+    pool.run(verify(3, CODES)).await.unwrap();
+    assert_eq!(pool.sink.named(EventName::Denied).len(), 1);
+
+    // Triggers in the same process leave the same record; what the audit does not take is not taken.
+    let code = pool.code(&pool.carol(), &grant).await;
+    let issuer = pool.issuer.name();
+    let user = PoolUser::new(issuer, "alice-sub", "alice", CODES);
+    let redemption = Redemption::new(code.hash(), ChallengeId::from_bytes([4; 32]), user);
+    pool.sink.clear();
+    pool.full.turn(true);
+    assert!(pool.manage.redeem(&redemption).await.is_err());
+    pool.full.turn(false);
+    assert!(pool.manage.redeem(&redemption).await.unwrap());
+    let events = pool.sink.named(EventName::Issued);
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0]["url.path"], "/oauth2/sign-in/redeem");
+}
+
 #[tokio::test]
 async fn one_code_for_many_at_once_signs_one_in() {
     let pool = Arc::new(PaperPool::start().await);
@@ -508,6 +604,69 @@ async fn without_a_receipt_of_a_grant_that_is_alive_there_is_no_token_for_the_ta
     }
 }
 
+/// A receipt does not sign in: at a sign-in it counts for the code that was taken last, and for five minutes.
+#[tokio::test]
+async fn a_receipt_counts_for_the_last_sign_in_and_its_refresh_alone() {
+    let pool = PaperPool::start().await;
+    let (_, carols) = pool.carol_as_alice().await;
+    let dora = pool.token("dora", &["support"]);
+    let grant = pool.begin(&dora, "alice", Value::Null).await;
+    let doras = pool.code(&dora, &grant).await;
+    pool.sign_in(Attempt::by(&carols)).await.unwrap();
+    pool.sign_in(Attempt::by(&doras)).await.unwrap();
+    let refresh = "TokenGeneration_RefreshTokens";
+    let actor = async |code: &SignInCode, source: &str| {
+        let tokens = pool.tokens("2", Attempt::by(code).event(source)).await;
+        match tokens {
+            Ok(tokens) => Some(tokens.claims["act"]["sub"].as_str().unwrap().to_owned()),
+            Err(Failed::Error(error)) => {
+                assert_eq!(error.kind(), TriggerErrorKind::Refused);
+                None
+            }
+            Err(Failed::Refused(said)) => panic!("{said:?}"),
+        }
+    };
+    let (carol, dora) = (Some("carol-sub".to_owned()), Some("dora-sub".to_owned()));
+    for source in SOURCES {
+        let others = carol.clone().filter(|_| source == refresh);
+        assert_eq!(actor(&carols, source).await, others, "{source}");
+        assert_eq!(actor(&doras, source).await, dora, "{source}");
+    }
+    pool.clock.advance(Duration::from_secs(299));
+    assert_eq!(actor(&doras, SOURCES[1]).await, dora);
+    pool.clock.advance(Duration::from_secs(1));
+    for source in SOURCES {
+        let later = dora.clone().filter(|_| source == refresh);
+        assert_eq!(actor(&doras, source).await, later, "{source}");
+    }
+    let question = format!("{:?}", Proof::Receipt(doras.hash()));
+    assert!(!question.contains(&doras.hash().to_string()), "{question}");
+}
+
+/// As Cognito makes them where the pool has lost its pre-token trigger.
+#[tokio::test]
+async fn a_token_of_the_client_for_codes_that_names_no_actor_is_a_bad_one() {
+    let pool = PaperPool::start().await;
+    let token = |client: &str, act: bool| {
+        let access = pool.issuer.token("alice-sub").cognito_access();
+        let access = access.client_id(client).claim("username", "alice");
+        let id = pool.issuer.token("alice-sub").cognito_id();
+        let id = id.claim("aud", client).claim("cognito:username", "alice");
+        [access, id].map(|token| match act {
+            true => token.claim("act", json!({ "sub": "carol-sub" })).sign(),
+            false => token.sign(),
+        })
+    };
+    for (client, act, status) in [(WEB, false, 200), (CODES, false, 401), (CODES, true, 200)] {
+        for token in token(client, act) {
+            let seen = pool.me(&token).await;
+            assert_eq!(seen.status, status, "{client}, {act}: {seen:?}");
+            let challenge = seen.header("www-authenticate").unwrap_or_default();
+            assert_eq!(challenge.contains("invalid_token"), status == 401);
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_actor_with_a_grant_gets_a_token_that_names_the_target() {
     let pool = PaperPool::start().await;
@@ -612,6 +771,23 @@ async fn forged_metadata_gives_nobody_a_claim() {
     };
     let tokens = pool.tokens("2", elsewhere.event(SOURCES[1])).await.unwrap();
     assert_eq!(tokens.claims, json!({}));
+}
+
+/// Whoever knows the id of a grant does not end it by asking, and has nobody looked up.
+#[tokio::test]
+async fn a_grant_of_somebody_else_is_not_judged() {
+    let pool = PaperPool::start().await;
+    let grant = pool.begin(&pool.carol(), "alice", Value::Null).await;
+    let proof = Proof::Grant(grant.parse().unwrap());
+    pool.clock.advance(Duration::from_secs(2 * 3600));
+    pool.sink.clear();
+    // That it is past its deadline is told once somebody looks.
+    for (who, told) in [("dora", 0), ("carol", 1)] {
+        let user = PoolUser::new(pool.issuer.name(), format!("{who}-sub"), who, WEB);
+        let confirmed = pool.manage.confirm(&Question::new(proof, user)).await;
+        assert!(confirmed.unwrap().is_none());
+        assert_eq!(pool.sink.named(EventName::Expired).len(), told, "{who}");
+    }
 }
 
 /// Counts what it is asked, and knows one grant.

@@ -42,6 +42,11 @@ fn the_client_for_codes_has_one_flow() {
     let client = template.split("\n  SignInClient:\n").nth(1).unwrap();
     let client = client.split("\n  WebClient:\n").next().unwrap();
     assert!(client.contains("ExplicitAuthFlows: [ALLOW_CUSTOM_AUTH]\n"));
+    assert!(client.contains("\n      GenerateSecret: !Ref SignInClientSecret\n"));
+    let parameter = template.split("\n  SignInClientSecret:\n").nth(1).unwrap();
+    assert!(parameter.starts_with("    Type: String\n    Default: 'true'\n"));
+    // Without a list it could write every attribute.
+    assert!(client.contains("\n      WriteAttributes: [zoneinfo]\n"));
     for other in [
         "ALLOW_REFRESH",
         "ALLOW_USER",

@@ -233,7 +233,9 @@ fn layer(
         .jwks_url(pool.jwks_url())
         .insecure_loopback_http()
         .id_tokens()
+        .acting_clients([pool.client("codes")])
         .trust_act()
+        .trust_grant_id()
         .trust_claim("impersonating");
     let minter = Minter::builder(MINTER)
         .key(SigningKey::generate(Algorithm::EdDSA).unwrap())

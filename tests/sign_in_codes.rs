@@ -424,6 +424,10 @@ impl CodeStore for Broken {
     fn take(&self, _: &CodeHash, _: Taking) -> Answer<Result<Option<Taking>, StoreError>> {
         Answer::now(Err(StoreError::unavailable("broken")))
     }
+
+    fn last_taken(&self, _: &IdentityKey, _: &str) -> Answer<Result<Option<CodeHash>, StoreError>> {
+        Answer::now(Err(StoreError::unavailable("broken")))
+    }
 }
 
 #[tokio::test]
@@ -555,6 +559,35 @@ async fn every_store_keeps_a_code_and_lets_it_be_taken_once() {
     }
 }
 
+/// By the order of the takings, whatever clocks said; a second try changes nothing.
+#[tokio::test]
+async fn every_store_says_which_code_was_taken_last() {
+    for (name, store) in stores("last") {
+        let now = at(1_700_000_000);
+        let elsewhere = KeptCode {
+            client: "other".into(),
+            ..kept(4)
+        };
+        for code in [kept(1), kept(2), kept(3), elsewhere] {
+            store.keep(code, now).await.unwrap();
+        }
+        let last = async |client: &str| {
+            let last = store.last_taken(&kept(1).target, client).await.unwrap();
+            last.map(|hash| hash.as_bytes()[0])
+        };
+        assert_eq!(last("codes").await, None, "{name}");
+        for (byte, clock, expected) in [(2, 9, 2), (1, 9, 1), (2, 10, 1), (4, 11, 1), (3, 0, 3)] {
+            let hash = CodeHash::from_bytes([byte; 32]);
+            store.take(&hash, taking(clock)).await.unwrap();
+            assert_eq!(last("codes").await, Some(expected), "{name}, {byte}");
+        }
+        assert_eq!(last("other").await, Some(4), "{name}");
+        assert_eq!(last("none").await, None);
+        let another = store.last_taken(&kept(1).actor, "codes").await.unwrap();
+        assert_eq!(another, None, "{name}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_at_once_one_takes_it_in_every_store() {
     for (name, store) in stores("race") {
@@ -574,6 +607,37 @@ async fn of_many_at_once_one_takes_it_in_every_store() {
         }
         assert_eq!(winners, 1, "{name}");
     }
+}
+
+/// Untaken it has no receipt; a taken one stays as long as its grant can.
+#[tokio::test]
+async fn what_nobody_took_in_time_makes_room_in_every_store() {
+    let (now, expired) = (at(1_700_000_000), kept(1).expires_at);
+    for (name, store) in stores("untaken").into_iter().chain(bounded_to_three()) {
+        for byte in [1, 2] {
+            store.keep(kept(byte), now).await.unwrap();
+        }
+        store.take(&kept(1).hash, taking(1)).await.unwrap();
+        let later = KeptCode {
+            expires_at: at(1_700_000_061),
+            ..kept(3)
+        };
+        store.keep(later, now).await.unwrap();
+        store.keep(kept(4), expired).await.unwrap();
+        for (byte, known) in [(1, true), (2, false), (3, true), (4, true)] {
+            let hash = CodeHash::from_bytes([byte; 32]);
+            let found = store.find(&hash).await.unwrap();
+            // Without a bound in reach the memory forgets nothing.
+            let known = known || name == "memory";
+            assert_eq!(found.is_some(), known, "{name}, {byte}");
+        }
+        let last = store.last_taken(&kept(1).target, "codes").await.unwrap();
+        assert_eq!(last, Some(kept(1).hash), "{name}");
+    }
+}
+
+fn bounded_to_three() -> [(&'static str, Arc<dyn CodeStore>); 1] {
+    [("memory of three", Arc::new(codes::MemoryCodes::bounded(3)))]
 }
 
 #[tokio::test]

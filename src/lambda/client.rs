@@ -4,8 +4,8 @@
 //! `GetTokensFromRefreshToken` alone: never from `InitiateAuth`, so that a sign-in by password without another
 //! step cannot carry any.
 //!
-//! - Cognito neither checks nor encrypts it. Nothing in these maps opens anything: a receipt is the hash of
-//!   a code, and a grant's id is a name.
+//! - Cognito neither checks nor encrypts it. A receipt is the hash of a code, and a grant's id a name: neither signs
+//!   anybody in. Keep a receipt as the name of a session is kept, and print it nowhere.
 //! - It is not kept: what is made from a refresh token needs it again.
 //!
 //! Caveat: the code itself belongs into the challenge's answer and nowhere else.
@@ -27,7 +27,8 @@ use std::collections::HashMap;
 use crate::grant::codes::SignInCode;
 use crate::terms::GrantId;
 
-/// `ChallengeResponses` of `RespondToAuthChallenge` for the challenge `CUSTOM_CHALLENGE`.
+/// `ChallengeResponses` of `RespondToAuthChallenge` for the challenge `CUSTOM_CHALLENGE`. At an app client with a
+/// secret Cognito wants `SECRET_HASH` beside these.
 #[must_use]
 pub fn challenge_responses(username: &str, code: &SignInCode) -> HashMap<String, String> {
     HashMap::from([

@@ -49,13 +49,26 @@ pub struct Question {
     pub proof: Proof,
     /// Whose token it will be.
     pub user: PoolUser,
+    /// At which step.
+    pub step: Step,
+}
+
+/// By what a token is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// A sign-in that ends now.
+    SignIn,
+    /// A refresh token, of a sign-in before.
+    Refresh,
 }
 
 /// What a sign-in goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Proof {
-    /// A code that was taken: the user is the target.
+    /// A code that was taken: the user is the target. At a sign-in it counts for the code that was taken last for that
+    /// target at that app client, and not for long: whoever knows another receipt has not signed in by it.
     Receipt(CodeHash),
     /// A grant: the user is the actor.
     Grant(GrantId),
@@ -110,10 +123,20 @@ impl Redemption {
 }
 
 impl Question {
-    /// What may the token of that user say, by that proof?
+    /// What may the token of that user say, by that proof, as its sign-in ends?
     #[must_use]
     pub fn new(proof: Proof, user: PoolUser) -> Self {
-        Self { proof, user }
+        Self {
+            proof,
+            user,
+            step: Step::SignIn,
+        }
+    }
+
+    /// At that step.
+    #[must_use]
+    pub fn at(self, step: Step) -> Self {
+        Self { step, ..self }
     }
 }
 

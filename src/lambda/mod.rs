@@ -68,7 +68,7 @@ mod pre_token;
 mod remote;
 mod triggers;
 
-pub use self::confirm::{Confirm, Confirmed, PoolUser, Proof, Question, Redemption};
+pub use self::confirm::{Confirm, Confirmed, PoolUser, Proof, Question, Redemption, Step};
 pub use self::error::{TriggerError, TriggerErrorKind, TriggersError};
 #[cfg(feature = "jwks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "jwks")))]

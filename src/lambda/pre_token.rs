@@ -7,7 +7,7 @@ use crate::lambda::claims::{Addition, Version};
 use crate::lambda::client::{GRANT, RECEIPT};
 use crate::lambda::event::Event;
 use crate::lambda::triggers::Shared;
-use crate::lambda::{Confirmed, PoolUser, Proof, Question, TriggerError};
+use crate::lambda::{Confirmed, PoolUser, Proof, Question, Step, TriggerError};
 use crate::terms::GrantId;
 
 impl Shared {
@@ -34,7 +34,9 @@ impl Shared {
             return Err(TriggerError::refused());
         };
         let user = event.user(subject)?;
-        let confirmed = self.confirmed(Proof::Receipt(receipt), &user).await?;
+        let confirmed = self
+            .confirmed(Proof::Receipt(receipt), &user, step(&event)?)
+            .await?;
         let confirmed = { confirmed.filter(|confirmed| user.is(&confirmed.target)) }
             .ok_or_else(TriggerError::refused)?;
         event.respond(|response| names_actor(&confirmed).write(version, response));
@@ -57,7 +59,9 @@ impl Shared {
             return Err(TriggerError::malformed("the user has no sub"));
         };
         let user = event.user(subject)?;
-        let confirmed = self.confirmed(Proof::Grant(grant), &user).await?;
+        let confirmed = self
+            .confirmed(Proof::Grant(grant), &user, step(&event)?)
+            .await?;
         let own = |confirmed: &Confirmed| confirmed.grant == grant && user.is(&confirmed.actor);
         if let Some(confirmed) = confirmed.filter(own) {
             let named = names_target(&confirmed, &user);
@@ -77,10 +81,18 @@ impl Shared {
         &self,
         proof: Proof,
         user: &PoolUser,
+        step: Step,
     ) -> Result<Option<Confirmed>, TriggerError> {
-        let question = Question::new(proof, user.clone());
+        let question = Question::new(proof, user.clone()).at(step);
         self.within(self.confirm.confirm(&question)).await
     }
+}
+
+fn step(event: &Event) -> Result<Step, TriggerError> {
+    Ok(match event.source()? {
+        REFRESH => Step::Refresh,
+        _ => Step::SignIn,
+    })
 }
 
 /// RFC 8693, section 4.1: `sub` is the target, `act` the actor.
@@ -115,5 +127,6 @@ fn names_target(confirmed: &Confirmed, user: &PoolUser) -> Addition {
     }
 }
 
+const REFRESH: &str = "TokenGeneration_RefreshTokens";
 const MACHINE: &str = "TokenGeneration_ClientCredentials";
 const USER_ADMIN: &str = "aws.cognito.signin.user.admin";

@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 use crate::answer::Answer;
 use crate::grant::{AppClient, StoreError};
 use crate::identity::{IdentityKey, Names};
-use crate::lambda::{Confirm, Confirmed, PoolUser, Proof, Question, Redemption, TriggersError};
+use crate::lambda::{
+    Confirm, Confirmed, PoolUser, Proof, Question, Redemption, Step, TriggersError,
+};
 use crate::secret::Secret;
 use crate::terms::Mode;
 use crate::token::strict_object;
@@ -103,9 +105,12 @@ impl Confirm for Remote {
                 Proof::Receipt(hash) => ("receipt", hash.to_string()),
                 Proof::Grant(id) => ("grant_id", id.to_string()),
             };
-            let said = shared
-                .ask("confirm", &question.user, &[(about.0, &about.1)])
-                .await?;
+            let step = match question.step {
+                Step::SignIn => "sign_in",
+                Step::Refresh => "refresh",
+            };
+            let about = [(about.0, &*about.1), ("step", step)];
+            let said = shared.ask("confirm", &question.user, &about).await?;
             match said.get("active").and_then(Value::as_bool) {
                 Some(true) => read(&said).map(Some).ok_or_else(no_sense),
                 Some(false) => Ok(None),

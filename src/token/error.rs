@@ -58,6 +58,8 @@ pub enum TokenErrorKind {
     Audience,
     /// `client_id` is missing or not one of the configured app clients.
     Client,
+    /// Of an [app client for acting](crate::Issuer::acting_clients), and without `act`.
+    Actor,
     /// `token_use` is not the one that is accepted here.
     TokenUse,
     /// Bound to a key that the client would have to prove; this crate cannot check that.
@@ -140,6 +142,7 @@ impl fmt::Display for TokenError {
             TokenErrorKind::SubjectIdentifier => "subject identifier is not acceptable",
             TokenErrorKind::Audience => "audience is missing or another one",
             TokenErrorKind::Client => "app client is missing or another one",
+            TokenErrorKind::Actor => "app client is for acting, and no actor is named",
             TokenErrorKind::TokenUse => "token is meant for another use",
             TokenErrorKind::ProofOfPossession => "token is bound to a key",
             TokenErrorKind::Claim => "claim is missing or malformed",

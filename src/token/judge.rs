@@ -72,6 +72,12 @@ fn cognito(
     let usage = claims.get("token_use").and_then(Value::as_str);
     let audience = audience(claims)?;
     let for_client = |audience: &Vec<&str>| names_one_of(audience, &profile.client_ids);
+    let acting = &profile.acting_clients;
+    let of_acting = is_one_of(claims.get("client_id"), acting) || { audience.as_ref() }
+        .is_some_and(|audience| names_one_of(audience, acting));
+    if of_acting && !claims.contains_key("act") {
+        return Err(TokenErrorKind::Actor);
+    }
     match (usage, accepts) {
         (Some("access"), _) => {
             if !is_one_of(claims.get("client_id"), &profile.client_ids) {

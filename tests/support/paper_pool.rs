@@ -3,6 +3,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,6 +15,8 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
+use tower_impersonate::answer::Answer;
+use tower_impersonate::audit::{self, AuditError, AuditSink, Completion, Event};
 use tower_impersonate::grant::codes::{self, SignInCode};
 use tower_impersonate::grant::{self, Grants};
 use tower_impersonate::lambda::{self, Remote, TriggerError, Triggers};
@@ -38,6 +42,8 @@ pub struct PaperPool {
     pub issuer: TestIssuer,
     pub clock: ManualClock,
     pub sink: RecordingSink,
+    /// Whether the audit takes nothing.
+    pub full: FullDisk,
     pub grants: Grants,
     pub layer: ImpersonationLayer,
     pub manage: Manage,
@@ -47,6 +53,27 @@ pub struct PaperPool {
     pub triggers: Triggers,
     client: HttpClient,
     task: AbortHandle,
+}
+
+/// A sink that is a fault: while it is on, it takes nothing.
+#[derive(Clone, Default)]
+pub struct FullDisk(Arc<AtomicBool>);
+
+impl FullDisk {
+    pub fn turn(&self, on: bool) {
+        self.0.store(on, Ordering::SeqCst);
+    }
+}
+
+impl AuditSink for FullDisk {
+    fn record(&self, _: &Event<'_>) -> Answer<Result<(), AuditError>> {
+        Answer::now(match self.0.load(Ordering::SeqCst) {
+            true => Err(AuditError::new("the disk is full")),
+            false => Ok(()),
+        })
+    }
+
+    fn complete(&self, _: Completion) {}
 }
 
 /// How a sign-in ended that gave no tokens.
@@ -76,6 +103,7 @@ impl PaperPool {
             .await
             .with_clock(clock.clone());
         let sink = RecordingSink::new();
+        let full = FullDisk::default();
         let person = |name: &str, groups: &[&str]| {
             Identity::new(issuer.name(), format!("{name}-sub"))
                 .with_username(name)
@@ -92,17 +120,27 @@ impl PaperPool {
         let minter = Minter::builder("https://desk.example.com")
             .key(SigningKey::generate(Algorithm::EdDSA).unwrap())
             .audiences(["desk-api"])
+            .scopes(["orders:read", "orders:write"])
             .build()
             .unwrap();
         let grants = Grants::new(grant::memory());
         let accepted = issuer.issuer().client_ids([WEB, CODES]).id_tokens();
         let layer = ImpersonationLayer::builder()
             .clock(clock.clone())
-            .issuer(accepted.trust_act().trust_claim("impersonating"))
+            .issuer(
+                accepted
+                    .acting_clients([CODES])
+                    .trust_act()
+                    .trust_grant_id()
+                    .trust_claim("impersonating"),
+            )
             .resolve(resolve::claim("impersonating").or_string())
             .policy(policy::in_group("support").except(policy::target_in_group("admins")))
             .directory(users)
-            .audit(sink.clone())
+            .audit(audit::all([
+                audit::shared(full.clone()),
+                audit::shared(sink.clone()),
+            ]))
             .grants(&grants)
             .mint(&minter)
             .build()
@@ -130,6 +168,7 @@ impl PaperPool {
             issuer,
             clock,
             sink,
+            full,
             grants,
             layer,
             manage,

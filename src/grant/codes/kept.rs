@@ -21,9 +21,9 @@ pub struct KeptCode {
     pub username: Option<Arc<str>>,
     /// At which app client of the pool.
     pub client: Arc<str>,
-    /// From when on nobody can take it any more.
+    /// From when on nobody can take it any more; from then on the store may forget one that was not taken.
     pub expires_at: Timestamp,
-    /// From when on the store may forget it: when its grant is over in any case.
+    /// From when on the store may forget one that was taken: when its grant is over in any case.
     pub keep_until: Timestamp,
     /// By what it was taken; `None` as long as it was not.
     pub taken: Option<Taking>,

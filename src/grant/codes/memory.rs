@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::answer::Answer;
 use crate::grant::StoreError;
 use crate::grant::codes::{CodeHash, CodeStore, KeptCode, Taking};
+use crate::identity::IdentityKey;
 use crate::time::Timestamp;
 
 /// Keeps codes in this process: they are gone when it ends, and no other process sees them.
@@ -20,8 +21,39 @@ pub fn memory() -> MemoryCodes {
 pub struct MemoryCodes(Arc<Shared>);
 
 struct Shared {
-    codes: Mutex<HashMap<CodeHash, KeptCode>>,
+    codes: Mutex<Codes>,
     most: usize,
+}
+
+#[derive(Default)]
+struct Codes {
+    kept: HashMap<CodeHash, KeptCode>,
+    /// By target and app client.
+    last_taken: HashMap<(IdentityKey, Arc<str>), CodeHash>,
+}
+
+impl Codes {
+    fn forget(&mut self, now: Timestamp) {
+        let Self { kept, last_taken } = self;
+        kept.retain(|_, code| {
+            let until = match code.taken {
+                Some(_) => code.keep_until,
+                None => code.expires_at.min(code.keep_until),
+            };
+            until > now
+        });
+        last_taken.retain(|_, hash| kept.contains_key(hash));
+    }
+
+    fn take(&mut self, hash: &CodeHash, taking: Taking) -> Option<Taking> {
+        let code = self.kept.get_mut(hash)?;
+        if code.taken.is_none() {
+            code.taken = Some(taking);
+            let place = (code.target.clone(), Arc::clone(&code.client));
+            self.last_taken.insert(place, *hash);
+        }
+        code.taken
+    }
 }
 
 impl MemoryCodes {
@@ -34,23 +66,23 @@ impl MemoryCodes {
         }))
     }
 
-    fn codes(&self) -> MutexGuard<'_, HashMap<CodeHash, KeptCode>> {
+    fn codes(&self) -> MutexGuard<'_, Codes> {
         let codes = self.0.codes.lock();
         codes.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep_now(&self, code: KeptCode, now: Timestamp) -> Result<(), StoreError> {
         let mut codes = self.codes();
-        if codes.len() >= self.0.most {
-            codes.retain(|_, kept| kept.keep_until > now);
+        if codes.kept.len() >= self.0.most {
+            codes.forget(now);
         }
-        if codes.contains_key(&code.hash) {
+        if codes.kept.contains_key(&code.hash) {
             return Err(StoreError::unavailable("there is a code of that hash"));
         }
-        if codes.len() >= self.0.most {
+        if codes.kept.len() >= self.0.most {
             return Err(StoreError::full());
         }
-        codes.insert(code.hash, code);
+        codes.kept.insert(code.hash, code);
         Ok(())
     }
 }
@@ -61,13 +93,20 @@ impl CodeStore for MemoryCodes {
     }
 
     fn find(&self, hash: &CodeHash) -> Answer<Result<Option<KeptCode>, StoreError>> {
-        Answer::now(Ok(self.codes().get(hash).cloned()))
+        Answer::now(Ok(self.codes().kept.get(hash).cloned()))
     }
 
     fn take(&self, hash: &CodeHash, taking: Taking) -> Answer<Result<Option<Taking>, StoreError>> {
-        let mut codes = self.codes();
-        let taken = { codes.get_mut(hash) }.map(|code| *code.taken.get_or_insert(taking));
-        Answer::now(Ok(taken))
+        Answer::now(Ok(self.codes().take(hash, taking)))
+    }
+
+    fn last_taken(
+        &self,
+        target: &IdentityKey,
+        client: &str,
+    ) -> Answer<Result<Option<CodeHash>, StoreError>> {
+        let place = (target.clone(), Arc::from(client));
+        Answer::now(Ok(self.codes().last_taken.get(&place).copied()))
     }
 }
 

@@ -9,7 +9,7 @@
 //! - A code is taken by the one challenge that it answers. Cognito may run its function again for the same
 //!   challenge, which is the same answer, and no second use.
 //! - What was taken stays known as long as the grant can last: the hash is the receipt by which tokens of
-//!   that sign-in name their actor.
+//!   that sign-in name their actor. What nobody took is forgotten once it has expired.
 //!
 //! A [`memory`] store knows one process; codes of several processes belong in one file ([`sqlite`], with the
 //! feature of that name), or in a store of your own.

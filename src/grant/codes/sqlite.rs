@@ -66,6 +66,17 @@ impl CodeStore for SqliteCodes {
         self.later(move |connections| async move { take(&connections, &hash, taking).await })
     }
 
+    fn last_taken(
+        &self,
+        target: &IdentityKey,
+        client: &str,
+    ) -> Answer<Result<Option<CodeHash>, StoreError>> {
+        let (target, client) = (target.clone(), client.to_owned());
+        self.later(
+            move |connections| async move { last_taken(&connections, &target, &client).await },
+        )
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         { self.0.check().map_err(Fault::from) }.map_err(StoreError::from)
     }
@@ -119,6 +130,23 @@ async fn take(
     Ok(found.and_then(|code| code.taken))
 }
 
+async fn last_taken(
+    connections: &Connections,
+    target: &IdentityKey,
+    client: &str,
+) -> Result<Option<CodeHash>, Fault> {
+    let mut lent = connections.reader().await?;
+    let row = sqlx::query(LAST_TAKEN)
+        .bind(target.issuer())
+        .bind(target.subject())
+        .bind(client)
+        .fetch_optional(&mut lent.connection)
+        .await?;
+    lent.give_back();
+    let hash = |row: &SqliteRow| bits(column(row, "hash")?, "hash").map(CodeHash::from_bytes);
+    row.as_ref().map(hash).transpose()
+}
+
 async fn find(on: &mut SqliteConnection, hash: &CodeHash) -> Result<Option<KeptCode>, Fault> {
     let row = sqlx::query("SELECT * FROM ti_sign_in_code WHERE hash = ?")
         .bind(hash.as_bytes().as_slice())
@@ -168,17 +196,25 @@ impl fmt::Debug for SqliteCodes {
 
 const MOST: u32 = 1_000_000;
 
-const FORGET: &str = "DELETE FROM ti_sign_in_code WHERE keep_until <= ?";
+const FORGET: &str = "DELETE FROM ti_sign_in_code WHERE keep_until <= ?1 \
+    OR (taken_at IS NULL AND expires_at <= ?1)";
 
 const KEEP: &str = "INSERT INTO ti_sign_in_code (hash, grant_id, actor_sub, actor_iss, target_sub, target_iss, \
     username, client, expires_at, keep_until) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? \
     WHERE (SELECT count(*) FROM ti_sign_in_code) < ?";
 
-const TAKE: &str =
-    "UPDATE ti_sign_in_code SET challenge = ?, taken_at = ? WHERE hash = ? AND taken_at IS NULL";
+const TAKE: &str = "UPDATE ti_sign_in_code SET challenge = ?, taken_at = ?, \
+    taken_order = (SELECT coalesce(max(taken_order), 0) + 1 FROM ti_sign_in_code) \
+    WHERE hash = ? AND taken_at IS NULL";
+
+const LAST_TAKEN: &str = "SELECT hash FROM ti_sign_in_code WHERE target_iss = ? AND target_sub = ? AND client = ? \
+    AND taken_order IS NOT NULL ORDER BY taken_order DESC LIMIT 1";
 
 /// Its table.
 const CODES: Part = Part {
     name: "sign_in_code",
-    steps: &[include_str!("migrations/0001_codes.sql")],
+    steps: &[
+        include_str!("migrations/0001_codes.sql"),
+        include_str!("migrations/0002_last_taken.sql"),
+    ],
 };

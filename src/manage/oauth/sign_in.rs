@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::grant::StoreError;
-use crate::lambda::{Confirm, Confirmed, PoolUser, Proof, Question, Redemption};
+use crate::lambda::{Confirm, Confirmed, PoolUser, Proof, Question, Redemption, Step};
 use crate::manage::Manage;
 use crate::manage::desk::Desk;
 use crate::manage::grants::PersonView;
@@ -48,7 +48,7 @@ pub(in crate::manage) async fn redeem(desk: Arc<Desk>, call: Call) -> Answered {
     let asking = asking(&desk, call).await?;
     let (code, challenge) = (parsed(&asking, "code_hash")?, parsed(&asking, "challenge")?);
     let redemption = Redemption::new(code, challenge, user(&asking)?);
-    let redeemed = Manage::new(Arc::clone(&desk)).redeem(&redemption).await;
+    let redeemed = desk.redeem(&redemption, &asking.parts).await;
     let active = redeemed.map_err(|error| unavailable(&error))?;
     json(StatusCode::OK, &SignInView::of(active, None))
 }
@@ -61,7 +61,12 @@ pub(in crate::manage) async fn confirm(desk: Arc<Desk>, call: Call) -> Answered 
         (None, Some(_)) => Proof::Grant(parsed(&asking, "grant_id")?),
         _ => return Err(OAuthError::invalid_request("either a receipt or a grant_id").into()),
     };
-    let question = Question::new(proof, user(&asking)?);
+    let step = match asking.form.get("step") {
+        None | Some("sign_in") => Step::SignIn,
+        Some("refresh") => Step::Refresh,
+        Some(_) => return Err(OAuthError::invalid_request("a step that is not known").into()),
+    };
+    let question = Question::new(proof, user(&asking)?).at(step);
     let confirmed = Manage::new(Arc::clone(&desk)).confirm(&question).await;
     let confirmed = confirmed.map_err(|error| unavailable(&error))?;
     json(

@@ -83,6 +83,11 @@ pub(in crate::manage) async fn issue(desk: Arc<Desk>, call: Call) -> Answered {
     let client = client(sign_in, fields.text("client_id")?)?;
     fields.end()?;
     let permit = again(&desk, caller.actor, &grant, &parts, now).await?;
+    if !sign_in.serves(permit.mode()) {
+        return Err(desk
+            .refuse(permit.refuse("sign_in_code_mode"), &parts, now)
+            .await);
+    }
     let code = SignInCode::random().map_err(|error| {
         desk.reject(
             Rejection::because(RejectionKind::Unavailable, error),

@@ -10,7 +10,9 @@ use crate::manage::desk::Desk;
 use crate::manage::openapi::{Body, Shape};
 use crate::manage::routes::{Credential, Route};
 use crate::manage::sign_in::code::{self, CodeAttributes, CodeData, CodeIssued, CodeMetadata};
+use crate::manage::sign_in::taking::REDEEM;
 use crate::manage::{ManageBuilder, ManageError, oauth, schemas as shapes};
+use crate::terms::Mode;
 
 /// Where an actor may sign in as the target by a code; given to [`ManageBuilder::sign_in`].
 #[derive(Clone)]
@@ -19,6 +21,14 @@ pub struct SignIn {
     codes: Arc<dyn CodeStore>,
     clients: Vec<Arc<str>>,
     lifetime: Duration,
+    modes: Modes,
+}
+
+/// Under which grants codes are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Modes {
+    Full,
+    Any,
 }
 
 impl SignIn {
@@ -32,6 +42,7 @@ impl SignIn {
             codes: Arc::new(codes),
             clients: clients.into_iter().map(Into::into).collect(),
             lifetime: Duration::from_secs(60),
+            modes: Modes::Full,
         }
     }
 
@@ -39,6 +50,19 @@ impl SignIn {
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
+    }
+
+    /// Makes codes under grants of the modes `read_only` and `scoped`, too; without, they are refused (403).
+    ///
+    /// This weakens those modes: whoever signs in has a session of the target at Cognito. The tokens say the mode, and the
+    /// layer holds to it; Cognito itself, and every service without the layer, take them as the target's own.
+    pub fn danger_narrower_modes(mut self) -> Self {
+        self.modes = Modes::Any;
+        self
+    }
+
+    pub(super) fn serves(&self, mode: Mode) -> bool {
+        self.modes == Modes::Any || mode == Mode::Full
     }
 
     pub(super) fn codes(&self) -> &dyn CodeStore {
@@ -78,6 +102,7 @@ impl fmt::Debug for SignIn {
         f.debug_struct("SignIn")
             .field("clients", &self.clients)
             .field("lifetime", &self.lifetime)
+            .field("modes", &self.modes)
             .finish_non_exhaustive()
     }
 }
@@ -130,7 +155,7 @@ pub(in crate::manage) fn schemas(desk: &Desk, components: ComponentsBuilder) -> 
     let order = shapes::closed([("client_id", shapes::bounded(1, MAX_CLIENT))]);
     let user = ["issuer", "subject", "username", "client"];
     let redeem = shapes::texts(["code_hash", "challenge"].into_iter().chain(user));
-    let confirm = shapes::texts(["receipt", "grant_id"].into_iter().chain(user));
+    let confirm = shapes::texts(["receipt", "grant_id", "step"].into_iter().chain(user));
     components
         .schema_from::<CodeIssued>()
         .schema_from::<CodeData>()
@@ -161,12 +186,9 @@ const ROUTES: &[Route] = &[
         (415, Shape::Problem),
         (429, Shape::Problem),
     ]),
-    Route::new(
-        Method::POST,
-        "/oauth2/sign-in/redeem",
-        Credential::Client,
-        |desk, call| Box::pin(oauth::redeem(desk, call)),
-    )
+    Route::new(Method::POST, REDEEM, Credential::Client, |desk, call| {
+        Box::pin(oauth::redeem(desk, call))
+    })
     .called("redeemSignInCode", "Take a code, for one challenge")
     .takes(Body::Form("SignInRedemption"))
     .answers(&[(200, Shape::Json("SignIn")), (403, Shape::OAuthError)]),

@@ -7,6 +7,8 @@ mod enabled;
 #[cfg(feature = "lambda")]
 mod judge;
 #[cfg(feature = "lambda")]
+mod taking;
+#[cfg(feature = "lambda")]
 pub use self::enabled::SignIn;
 #[cfg(feature = "lambda")]
 pub(super) use self::enabled::{Offered, Wanted, routes, schemas};

@@ -8,8 +8,8 @@ use http::Uri;
 use crate::token::algorithm::Algorithm;
 use crate::token::issuer::cognito;
 use crate::token::issuer::{
-    Accepts, Issuer, IssuerError, IssuerErrorKind, IssuerFacts, Kind, Profile, Shape, SingleKey,
-    Tenant, TenantSetting, Types,
+    Accepts, Act, Issuer, IssuerError, IssuerErrorKind, IssuerFacts, Kind, Profile, Shape,
+    SingleKey, Tenant, TenantSetting, Types,
 };
 use crate::token::keys::{Endpoint, Fallback, KeyRules, LiveKeys};
 
@@ -83,6 +83,7 @@ impl Issuer {
                 "audiences are missing: call `audiences`",
             ));
         }
+        self.check_acting_clients(wrong)?;
         let settings = [&self.client_ids, &self.audiences, &self.trusted]
             .into_iter()
             .flatten();
@@ -126,6 +127,25 @@ impl Issuer {
             )),
             _ => Ok(()),
         }
+    }
+
+    fn check_acting_clients(
+        &self,
+        wrong: &impl Fn(IssuerErrorKind, &'static str) -> IssuerError,
+    ) -> Result<(), IssuerError> {
+        let acting = &self.acting_clients;
+        let reason = if acting.is_empty() {
+            return Ok(());
+        } else if !matches!(self.kind, Kind::Cognito { .. }) {
+            "acting_clients() is for Cognito"
+        } else if !acting.iter().all(|id| self.client_ids.contains(id)) {
+            "an app client for acting that is none of the client ids"
+        } else if self.act == Act::Ignored {
+            "app clients for acting, and no actor is believed: call `trust_act`"
+        } else {
+            return Ok(());
+        };
+        Err(wrong(IssuerErrorKind::Contradiction, reason))
     }
 
     fn key_rules(&self) -> KeyRules {
@@ -216,6 +236,7 @@ impl Issuer {
             },
             shape,
             client_ids: boxed(self.client_ids),
+            acting_clients: boxed(self.acting_clients),
             audiences: boxed(self.audiences),
             rules,
             leeway: self.leeway,

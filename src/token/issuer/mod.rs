@@ -52,6 +52,7 @@ pub struct Issuer {
     kind: Kind,
     jwks_url: Option<String>,
     client_ids: Vec<String>,
+    acting_clients: Vec<String>,
     audiences: Vec<String>,
     algorithms: Option<Vec<Algorithm>>,
     groups_claim: Option<String>,
@@ -134,6 +135,7 @@ impl Issuer {
             kind,
             jwks_url: None,
             client_ids: Vec::new(),
+            acting_clients: Vec::new(),
             audiences: Vec::new(),
             algorithms: None,
             groups_claim: None,
@@ -157,6 +159,14 @@ impl Issuer {
     /// not looked at.
     pub fn client_ids(mut self, ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.client_ids.extend(ids.into_iter().map(Into::into));
+        self
+    }
+
+    /// Those of the [`client_ids`](Self::client_ids) of a Cognito pool at which actors sign in as their targets, by
+    /// [codes](crate::manual::cognito_triggers): a token of theirs without `act` is refused (401), as they make it where
+    /// the pool has lost its trigger. Needs [`trust_act`](Self::trust_act). None by default.
+    pub fn acting_clients(mut self, ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.acting_clients.extend(ids.into_iter().map(Into::into));
         self
     }
 

@@ -10,6 +10,8 @@ pub(crate) struct Profile {
     pub(crate) facts: IssuerFacts,
     pub(crate) shape: Shape,
     pub(crate) client_ids: Vec<Box<str>>,
+    /// Those of them whose every token names an actor.
+    pub(crate) acting_clients: Vec<Box<str>>,
     pub(crate) audiences: Vec<Box<str>>,
     pub(crate) rules: KeyRules,
     pub(crate) leeway: Duration,

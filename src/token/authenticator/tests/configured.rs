@@ -3,6 +3,35 @@
 use super::*;
 
 #[test]
+fn app_clients_for_acting_are_app_clients_whose_act_is_believed() {
+    let pool = || Issuer::cognito("eu-west-1", "eu-west-1_A").client_ids(["app", "codes"]);
+    assert!(pool().acting_clients(["codes"]).trust_act().build().is_ok());
+    for (issuer, reason) in [
+        (
+            pool().acting_clients(["other"]).trust_act(),
+            "none of the client ids",
+        ),
+        (
+            pool().acting_clients([""]).trust_act(),
+            "none of the client ids",
+        ),
+        (pool().acting_clients(["codes"]), "call `trust_act`"),
+        (
+            Issuer::oidc("https://id.example.com")
+                .audiences(["api"])
+                .client_ids(["codes"])
+                .acting_clients(["codes"])
+                .trust_act(),
+            "is for Cognito",
+        ),
+    ] {
+        let error = issuer.build().err().expect("a bad configuration");
+        assert_eq!(error.kind(), IssuerErrorKind::Contradiction);
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
+#[test]
 fn cognito_tokens() {
     let pool = || {
         Issuer::cognito("eu-west-1", "eu-west-1_A")
