@@ -582,7 +582,7 @@ async fn a_lease_ends_with_its_grant() {
     let leases = office.leases();
     let store = grant::memory();
     let grants = Grants::new(store.clone());
-    let layer = { office.builder(office.issuer.issuer().trust_act()) }
+    let layer = { office.builder(office.issuer.issuer().trust_act().trust_grant_id()) }
         .resolve(resolve::act())
         .grants(grants.clone())
         .build()
