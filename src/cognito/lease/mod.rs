@@ -72,6 +72,7 @@ pub mod sqlite;
 mod store;
 mod sweep;
 mod take;
+mod watch;
 
 pub use self::builder::{LeasesBuilder, leases};
 pub use self::error::{LeaseError, LeaseErrorKind};
@@ -82,4 +83,4 @@ pub use self::record::{Lease, Stage};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use self::sqlite::sqlite;
-pub use self::store::{Begun, LeaseStore, Loan, Membership, Standing};
+pub use self::store::{Begun, LeaseStore, Loan, Membership, Standing, UNSURE};
