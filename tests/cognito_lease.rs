@@ -124,7 +124,7 @@ impl Office {
     }
 
     fn granting(&self, grants: &Grants) -> tower_impersonate::middleware::Builder {
-        { self.builder(self.issuer.issuer().trust_act()) }
+        { self.builder(self.issuer.issuer().trust_act().trust_grant_id()) }
             .resolve(resolve::act())
             .grants(grants)
     }
