@@ -63,6 +63,7 @@ impl Desk {
             per_actor: 10,
             keep_ended: 1000,
             others: Others::Replaced,
+            keep_ended: 100,
             now: agreed.started_at(),
         };
         let Started::New(grant, _) = self.store.start(agreed, limit).await.unwrap() else {
@@ -140,6 +141,19 @@ async fn the_refresh_token_of_the_sign_in_is_revoked_by_its_origin() {
     let revoke = cognito::revoke_tokens_on_end(&desk.pool(), find).unwrap();
     assert!(!format!("{revoke:?} {:?}", find("origin-1")).contains("s3cret"));
     desk.grants.on_end(revoke);
+    let own = [
+        EndReason::ActorDisabled,
+        EndReason::ActorDemoted,
+        EndReason::ActorSessionEnded,
+    ];
+    for reason in EndReason::ALL {
+        let expected = own.contains(&reason).then_some("revoke web refresh-s3cret");
+        let told = desk.told(reason, ISSUER).await;
+        assert_eq!(told, Vec::from_iter(expected), "{reason}");
+    }
+    let desk = Desk::new();
+    let revoke = cognito::revoke_tokens_on_end(&desk.pool(), find).unwrap();
+    desk.grants.on_end(revoke.when(EndReason::ALL));
     for reason in EndReason::ALL {
         assert_eq!(
             desk.told(reason, ISSUER).await,
@@ -152,8 +166,9 @@ async fn the_refresh_token_of_the_sign_in_is_revoked_by_its_origin() {
         .await;
     assert_eq!(elsewhere, Vec::<String>::new());
     let desk = Desk::new();
-    desk.grants
-        .on_end(cognito::revoke_tokens_on_end(&desk.pool(), |_| None).unwrap());
+    desk.grants.on_end(
+        { cognito::revoke_tokens_on_end(&desk.pool(), |_| None).unwrap() }.when(EndReason::ALL),
+    );
     assert_eq!(
         desk.told(EndReason::Revoked, ISSUER).await,
         Vec::<String>::new()
@@ -197,7 +212,8 @@ async fn nobody_waits_for_the_pool_and_it_is_told_in_the_end() {
     let desk = Desk::new();
     desk.grants.on_end(
         cognito::revoke_tokens_on_end(&desk.pool(), |_| Some(RefreshToken::new("web", "refresh")))
-            .unwrap(),
+            .unwrap()
+            .when([EndReason::Revoked]),
     );
     desk.pool
         .faults("revoke", &[Fault::Fails(ApiErrorKind::Unavailable); 100]);

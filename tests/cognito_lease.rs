@@ -11,6 +11,7 @@ mod sinks;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cognito_pools::{Fault, FaultyPool, impersonation};
@@ -22,9 +23,14 @@ use tower_impersonate::audit::EventName;
 use tower_impersonate::cognito::lease::{
     self, LeaseErrorKind, LeaseStore, Leases, LeasesBuilder, MemoryLeases, Stage,
 };
-use tower_impersonate::cognito::{AccountStatus, ApiErrorKind, ConfigError, Pool, PoolUser};
-use tower_impersonate::directory::LookupError;
-use tower_impersonate::grant::{self, GrantStore, Grants, Others, StartLimit};
+use tower_impersonate::cognito::{
+    self, AccountStatus, ApiError, ApiErrorKind, ConfigError, Filter, Page, Pool, PoolUser,
+    RefreshToken, UserPoolApi,
+};
+use tower_impersonate::directory::{Directory, LookupError, MemoryDirectory};
+use tower_impersonate::grant::{
+    self, GrantStore, Grants, MemoryStore, Others, StartLimit, StoreError,
+};
 use tower_impersonate::identity::{IdentityKey, Names};
 use tower_impersonate::terms::{Ask, EndReason, Strategy, TargetRef};
 use tower_impersonate::testing::{TestGrant, TestIssuer, assert_lease_store};
@@ -117,6 +123,48 @@ impl Office {
         acting
     }
 
+    fn granting(&self, grants: &Grants) -> tower_impersonate::middleware::Builder {
+        { self.builder(self.issuer.issuer().trust_act().trust_grant_id()) }
+            .resolve(resolve::act())
+            .grants(grants)
+    }
+
+    /// Carol as Alice, under a grant of its own.
+    async fn under_a_grant(
+        &self,
+        store: &MemoryStore,
+        layer: &ImpersonationLayer,
+        mode: &str,
+    ) -> Impersonation {
+        let agreed = TestGrant::new("", "")
+            .actor(Identity::new(ISSUER, "carol-sub").with_groups(["support"]))
+            .target(Identity::new(ISSUER, "alice-sub"))
+            .ask(Ask::user(
+                TargetRef::subject(ISSUER, "alice-sub"),
+                Strategy::Header,
+            ))
+            .at(self.desk.clock.now())
+            .build();
+        let limit = StartLimit {
+            per_actor: 1,
+            others: Others::Replaced,
+            keep_ended: 100,
+            now: agreed.started_at(),
+        };
+        store.start(agreed.clone(), limit).await.unwrap();
+        let minted = self.issuer.token("alice-sub").username("alice");
+        let minted = minted.claim("act", json!({ "sub": "carol-sub" }));
+        let minted = minted.claim("grant_id", agreed.id().to_string());
+        let minted = minted.claim("mode", mode);
+        let minted = match mode {
+            "scoped" => minted.claim("scope", "orders:read"),
+            _ => minted,
+        };
+        let acting = impersonation(layer, &minted.sign(), &[]).await;
+        assert_eq!(acting.grant_id(), Some(agreed.id()));
+        acting
+    }
+
     fn named(&self, name: EventName) -> Vec<Value> {
         self.desk.sink.named(name)
     }
@@ -203,6 +251,7 @@ async fn the_suite_names_what_a_store_breaks() {
         ),
         (Broken::LapsesEarly, "what_lapsed_is_told_until_it_ends"),
         (Broken::OwesNothing, "the_last_lease_owes"),
+        (Broken::EndsAll, "nothing_is_said_of_another_pools_leases"),
     ] {
         let suite = tokio::spawn(assert_lease_store(move || {
             let store = lease::memory();
@@ -221,6 +270,7 @@ enum Broken {
     HoldsTooLong,
     LapsesEarly,
     OwesNothing,
+    EndsAll,
 }
 
 struct BrokenLeases(MemoryLeases, Broken);
@@ -229,15 +279,16 @@ impl LeaseStore for BrokenLeases {
     fn begin(
         &self,
         lease: lease::Lease,
-    ) -> Answer<Result<lease::Begun, tower_impersonate::grant::StoreError>> {
-        self.0.begin(lease)
+        per_actor: usize,
+    ) -> Answer<Result<lease::Begun, StoreError>> {
+        self.0.begin(lease, per_actor)
     }
 
     fn note(
         &self,
         id: &tower_impersonate::terms::GrantId,
         had: &Names,
-    ) -> Answer<Result<Option<Names>, tower_impersonate::grant::StoreError>> {
+    ) -> Answer<Result<Option<Names>, StoreError>> {
         match self.1 {
             Broken::NotesAgain => self.0.note(id, &Names::default()),
             _ => self.0.note(id, had),
@@ -249,7 +300,7 @@ impl LeaseStore for BrokenLeases {
         id: &tower_impersonate::terms::GrantId,
         deadline: tower_impersonate::time::Timestamp,
         now: tower_impersonate::time::Timestamp,
-    ) -> Answer<Result<Option<lease::Lease>, tower_impersonate::grant::StoreError>> {
+    ) -> Answer<Result<Option<lease::Lease>, StoreError>> {
         let held = self.0.hold(id, deadline, now);
         let too_long = self.1 == Broken::HoldsTooLong;
         held.map(move |held| {
@@ -269,24 +320,58 @@ impl LeaseStore for BrokenLeases {
 
     fn end(
         &self,
+        issuer: &str,
         id: &tower_impersonate::terms::GrantId,
         end: tower_impersonate::grant::End,
-    ) -> Answer<Result<Option<lease::Lease>, tower_impersonate::grant::StoreError>> {
-        self.0.end(id, end)
+    ) -> Answer<Result<Option<lease::Lease>, StoreError>> {
+        match self.1 {
+            Broken::EndsAll => {
+                let (store, id) = (self.0.clone(), *id);
+                Answer::later(async move {
+                    let found = store.find(&id).await?;
+                    let issuer = found.map(|lease| lease.member().issuer().to_owned());
+                    store.end(&issuer.unwrap_or_default(), &id, end).await
+                })
+            }
+            _ => self.0.end(issuer, id, end),
+        }
+    }
+
+    fn find(
+        &self,
+        id: &tower_impersonate::terms::GrantId,
+    ) -> Answer<Result<Option<lease::Lease>, StoreError>> {
+        self.0.find(id)
+    }
+
+    fn counting(
+        &self,
+        issuer: &str,
+        behind: Option<&tower_impersonate::terms::GrantId>,
+    ) -> Answer<Result<Vec<lease::Lease>, StoreError>> {
+        self.0.counting(issuer, behind)
+    }
+
+    fn last(
+        &self,
+        membership: &lease::Membership,
+    ) -> Answer<Result<Option<lease::Lease>, StoreError>> {
+        self.0.last(membership)
     }
 
     fn lapsed(
         &self,
+        issuer: &str,
         now: tower_impersonate::time::Timestamp,
-    ) -> Answer<Result<Vec<lease::Lease>, tower_impersonate::grant::StoreError>> {
+    ) -> Answer<Result<Vec<lease::Lease>, StoreError>> {
         let early = Duration::from_secs(u64::from(self.1 == Broken::LapsesEarly));
-        self.0.lapsed(now.saturating_add(early))
+        self.0.lapsed(issuer, now.saturating_add(early))
     }
 
-    fn owed(&self) -> Answer<Result<Vec<lease::Membership>, tower_impersonate::grant::StoreError>> {
+    fn owed(&self, issuer: &str) -> Answer<Result<Vec<lease::Membership>, StoreError>> {
         match self.1 {
             Broken::OwesNothing => Answer::now(Ok(Vec::new())),
-            _ => self.0.owed(),
+            _ => self.0.owed(issuer),
         }
     }
 
@@ -294,7 +379,7 @@ impl LeaseStore for BrokenLeases {
         &self,
         membership: &lease::Membership,
         at: tower_impersonate::time::Timestamp,
-    ) -> Answer<Result<(), tower_impersonate::grant::StoreError>> {
+    ) -> Answer<Result<(), StoreError>> {
         match self.1 {
             // As if nobody had been there.
             Broken::SettlesAll => Answer::now(Ok(())),
@@ -306,15 +391,16 @@ impl LeaseStore for BrokenLeases {
         &self,
         member: &IdentityKey,
         now: tower_impersonate::time::Timestamp,
-    ) -> Answer<Result<Vec<lease::Loan>, tower_impersonate::grant::StoreError>> {
+    ) -> Answer<Result<Vec<lease::Loan>, StoreError>> {
         self.0.loans(member, now)
     }
 
     fn forget(
         &self,
+        issuer: &str,
         before: tower_impersonate::time::Timestamp,
-    ) -> Answer<Result<(), tower_impersonate::grant::StoreError>> {
-        self.0.forget(before)
+    ) -> Answer<Result<(), StoreError>> {
+        self.0.forget(issuer, before)
     }
 }
 
@@ -579,45 +665,21 @@ async fn a_lease_ends_by_itself_and_never_beyond_its_limit() {
 #[tokio::test]
 async fn a_lease_ends_with_its_grant() {
     let office = Office::new().await;
-    let leases = office.leases();
     let store = grant::memory();
     let grants = Grants::new(store.clone());
-    let layer = { office.builder(office.issuer.issuer().trust_act().trust_grant_id()) }
-        .resolve(resolve::act())
-        .grants(grants.clone())
-        .build()
-        .unwrap();
+    let leases = office.configured().grants(&grants).build().unwrap();
+    let layer = office.granting(&grants).build().unwrap();
     for reason in [
         EndReason::Stopped,
         EndReason::Revoked,
         EndReason::ActorDisabled,
     ] {
-        let agreed = TestGrant::new("", "")
-            .actor(Identity::new(ISSUER, "carol-sub").with_groups(["support"]))
-            .target(Identity::new(ISSUER, "alice-sub"))
-            .ask(Ask::user(
-                TargetRef::subject(ISSUER, "alice-sub"),
-                Strategy::Header,
-            ))
-            .at(office.desk.clock.now())
-            .build();
-        let limit = StartLimit {
-            per_actor: 1,
-            keep_ended: 1000,
-            others: Others::Stay,
-            now: agreed.started_at(),
-        };
-        store.start(agreed.clone(), limit).await.unwrap();
-        let minted = office.issuer.token("alice-sub").username("alice");
-        let minted = minted.claim("act", json!({ "sub": "carol-sub" }));
-        let minted = minted.claim("grant_id", agreed.id().to_string());
-        let minted = minted.claim("mode", "full").sign();
-        let acting = impersonation(&layer, &minted, &[]).await;
-        assert_eq!(acting.grant_id(), Some(agreed.id()));
+        let acting = office.under_a_grant(&store, &layer, "full").await;
+        let grant = *acting.grant_id().unwrap();
         let lease = leases.take(&acting, ["org-acme"]).await.unwrap();
-        assert_ne!(lease.id(), agreed.id());
+        assert_eq!((lease.grant(), *lease.id() == grant), (Some(&grant), false));
         assert_eq!(office.pool.groups("carol").len(), 3);
-        grants.end(agreed.id(), reason, None).await.unwrap();
+        grants.end(&grant, reason, None).await.unwrap();
         let gone = || async { office.pool.groups("carol").len() == 2 };
         cognito_pools::until("the lease ends", gone).await;
         let over = kinds(leases.renew(lease.id()).await);
@@ -880,6 +942,360 @@ async fn the_background_takes_back_too() {
     .await;
 }
 
+/// What a pool finds is its own: another one's people it cannot take out of anything.
+#[tokio::test]
+async fn pools_that_share_a_store_leave_each_others_leases_alone() {
+    let office = Office::new().await;
+    let leases = office.leases();
+    let elsewhere = FaultyPool::new();
+    let pool = Pool::asked_by(REGION, "eu-west-1_Zz99Zz99Z", elsewhere.clone());
+    let others = lease::leases(pool, office.store.clone())
+        .groups(["org-acme"])
+        .audit(office.desk.sink.clone())
+        .clock(office.desk.clock.clone())
+        .build()
+        .unwrap();
+    let acting = office.acting("carol", "alice").await;
+    let lease = leases.take(&acting, ["org-acme"]).await.unwrap();
+    let boss = IdentityKey::new(ISSUER, "boss-sub");
+    for refused in [
+        kinds(others.release(lease.id()).await),
+        kinds(others.revoke(lease.id(), &boss).await),
+        kinds(others.renew(lease.id()).await),
+    ] {
+        assert_eq!(refused, Some(LeaseErrorKind::OutOfReach));
+    }
+    leases.renew(lease.id()).await.unwrap();
+    // Past its deadline, and owed.
+    office.desk.clock.advance(Duration::from_secs(901));
+    others.sweep().await.unwrap();
+    assert_eq!(office.named(EventName::Expired).len(), 0);
+    let fails = [Fault::Fails(ApiErrorKind::Unavailable)];
+    office.pool.faults("remove", &fails);
+    // It says so, and takes it back when it comes to what is owed.
+    assert_eq!(kinds(leases.sweep().await), Some(LeaseErrorKind::Pool));
+    assert_eq!(office.pool.groups("carol"), ["org-shared", "support"]);
+    let lease = leases.take(&acting, ["org-acme"]).await.unwrap();
+    office.pool.faults("remove", &fails);
+    let owed = kinds(leases.release(lease.id()).await);
+    assert_eq!(owed, Some(LeaseErrorKind::Pool));
+    others.sweep().await.unwrap();
+    assert_eq!(elsewhere.calls(), Vec::<String>::new());
+    assert_eq!(office.pool.groups("carol").len(), 3);
+    leases.sweep().await.unwrap();
+    assert_eq!(office.pool.groups("carol"), ["org-shared", "support"]);
+}
+
+/// The process that took it is dead when the grant ends: the next one asks.
+#[tokio::test]
+async fn a_lease_ends_with_a_grant_that_ended_when_nobody_watched() {
+    let office = Office::new().await;
+    let store = grant::memory();
+    let grants = Grants::new(store.clone());
+    let layer = office.granting(&grants).build().unwrap();
+    let leases = || office.configured().grants(&grants).build().unwrap();
+    for sweeps in [true, false] {
+        let dead = leases();
+        let acting = office.under_a_grant(&store, &layer, "full").await;
+        let grant = *acting.grant_id().unwrap();
+        let lease = dead.take(&acting, ["org-acme"]).await.unwrap();
+        drop(dead);
+        let next = leases();
+        next.sweep().await.unwrap();
+        next.renew(lease.id()).await.unwrap();
+        assert_eq!(office.pool.groups("carol").len(), 3, "the control");
+        let ended = grants.end(&grant, EndReason::Revoked, None).await.unwrap();
+        assert!(ended.unwrap().now);
+        if sweeps {
+            next.sweep().await.unwrap();
+        } else {
+            let over = kinds(next.renew(lease.id()).await);
+            assert_eq!(over, Some(LeaseErrorKind::Over));
+        }
+        assert_eq!(office.pool.groups("carol"), ["org-shared", "support"]);
+    }
+    let acting = office.under_a_grant(&store, &layer, "full").await;
+    let refused = kinds(office.leases().take(&acting, ["org-acme"]).await);
+    assert_eq!(refused, Some(LeaseErrorKind::NoGrants));
+}
+
+#[tokio::test]
+async fn a_lease_that_nobody_waited_for_ends_with_its_grant() {
+    let office = Office::new().await;
+    let store = grant::memory();
+    let grants = Grants::new(store.clone());
+    let layer = office.granting(&grants).build().unwrap();
+    let leases = office.configured().grants(&grants).build().unwrap();
+    let acting = office.under_a_grant(&store, &layer, "full").await;
+    let waiting = tokio::spawn({
+        let (leases, acting) = (leases.clone(), acting.clone());
+        async move { leases.take(&acting, ["org-acme"]).await }
+    });
+    let added = || async {
+        let calls = office.pool.calls();
+        calls.iter().any(|call| call == "add carol org-acme")
+    };
+    while !added().await {
+        tokio::task::yield_now().await;
+    }
+    waiting.abort();
+    drop(waiting.await);
+    let grant = *acting.grant_id().unwrap();
+    grants.end(&grant, EndReason::Stopped, None).await.unwrap();
+    let gone = || async { office.pool.groups("carol").len() == 2 };
+    cognito_pools::until("the lease ends", gone).await;
+}
+
+/// People in memory, and how often somebody asked.
+#[derive(Clone)]
+struct Counted(MemoryDirectory, Arc<AtomicUsize>);
+
+impl Directory for Counted {
+    fn find(&self, target: &TargetRef) -> Answer<Result<Identity, LookupError>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.find(target)
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_grant_stops_with_the_lease() {
+    let office = Office::new().await;
+    let store = grant::memory();
+    let grants = Grants::new(store.clone());
+    let counted = Counted(office.desk.users.clone(), Arc::default());
+    let layer = office.granting(&grants).directory(counted.clone());
+    let layer = layer.build().unwrap();
+    let leases = office.configured().grants(&grants).build().unwrap();
+    let acting = office.under_a_grant(&store, &layer, "full").await;
+    tokio::time::pause();
+    let looks = || counted.1.load(Ordering::SeqCst);
+    let lease = leases.take(&acting, ["org-acme"]).await.unwrap();
+    let before = looks();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(looks() > before, "the control");
+    // Another process ended it, and a sweep sees it.
+    let end = grant::End {
+        reason: EndReason::Stopped,
+        at: office.desk.clock.now(),
+        by: None,
+    };
+    let one = leases.take(&acting, ["org-acme"]).await.unwrap();
+    office.store.end(ISSUER, one.id(), end).await.unwrap();
+    leases.sweep().await.unwrap();
+    leases.release(lease.id()).await.unwrap();
+    let after = looks();
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(looks(), after);
+}
+
+#[tokio::test]
+async fn a_mode_that_is_not_full_lends_nothing() {
+    let office = Office::new().await;
+    let store = grant::memory();
+    let grants = Grants::new(store.clone());
+    let layer = office.granting(&grants).build().unwrap();
+    let leases = office.configured().grants(&grants).build().unwrap();
+    for (mode, refused) in [
+        ("scoped", Some(LeaseErrorKind::Scoped)),
+        ("read_only", Some(LeaseErrorKind::ReadOnly)),
+        ("full", None),
+    ] {
+        let acting = office.under_a_grant(&store, &layer, mode).await;
+        let told = kinds(leases.take(&acting, ["org-acme"]).await);
+        assert_eq!(told, refused, "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn an_actor_has_so_many_leases_and_no_more() {
+    let office = Office::new().await;
+    let leases = office.configured().per_actor(2).build().unwrap();
+    let acting = office.acting("carol", "alice").await;
+    let lease = leases.take(&acting, ["org-acme"]).await.unwrap();
+    leases.take(&acting, ["org-shared"]).await.unwrap();
+    let refused = kinds(leases.take(&acting, ["org-acme"]).await);
+    assert_eq!(refused, Some(LeaseErrorKind::TooMany));
+    let dora = office.acting("dora", "alice").await;
+    leases.take(&dora, ["org-acme"]).await.unwrap();
+    leases.release(lease.id()).await.unwrap();
+    leases.take(&acting, ["org-acme"]).await.unwrap();
+}
+
+/// What was lent to the target goes to nobody else with it.
+#[tokio::test]
+async fn a_group_that_is_lent_is_not_lent_on() {
+    let office = Office::new().await;
+    let leases = office.leases();
+    let alice = office.acting("dora", "alice").await;
+    let lease = leases.take(&alice, ["org-acme"]).await.unwrap();
+    let dora = Identity::new(ISSUER, "dora-sub").with_groups(["org-acme", "org-globex"]);
+    office.desk.users.insert(dora.enabled_account());
+    let dora = office.acting("carol", "dora").await;
+    let lent_on = async || kinds(leases.take(&dora, ["org-acme"]).await);
+    assert_eq!(lent_on().await, Some(LeaseErrorKind::NotOffered));
+    let own = leases.take(&dora, ["org-globex"]).await;
+    assert_eq!(kinds(own), None, "the control");
+    leases.release(lease.id()).await.unwrap();
+    assert_eq!(lent_on().await, Some(LeaseErrorKind::NotOffered));
+    office.desk.clock.advance(Duration::from_secs(61));
+    assert_eq!(lent_on().await, None);
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Oddity {
+    ListsNobody,
+    PanicsAtRemoval,
+    IsSomebodyElseAtTheAddition,
+}
+
+/// A fake that goes wrong where no pool in memory does, once it is told to.
+struct OddPool(FaultyPool, Oddity, Arc<AtomicBool>);
+
+impl OddPool {
+    fn is(&self, oddity: Oddity) -> bool {
+        self.1 == oddity && self.2.load(Ordering::SeqCst)
+    }
+}
+
+impl UserPoolApi for OddPool {
+    fn list_users(&self, filter: &Filter, page: Option<&str>) -> Answer<Result<Page, ApiError>> {
+        if self.is(Oddity::ListsNobody) {
+            return Answer::now(Ok(Page::default()));
+        }
+        self.0.list_users(filter, page)
+    }
+
+    fn get_user(&self, username: &str) -> Answer<Result<Option<PoolUser>, ApiError>> {
+        self.0.get_user(username)
+    }
+
+    fn groups_of(&self, username: &str, page: Option<&str>) -> Answer<Result<Page, ApiError>> {
+        self.0.groups_of(username, page)
+    }
+
+    fn add_to_group(&self, username: &str, group: &str) -> Answer<Result<(), ApiError>> {
+        if self.is(Oddity::IsSomebodyElseAtTheAddition) {
+            self.0.remove_user(username);
+            let other = PoolUser::new(username, AccountStatus::Confirmed);
+            let other = other.with_attribute("sub", "other-sub");
+            drop(self.0.clone().user(other, &["customers"]));
+        }
+        self.0.add_to_group(username, group)
+    }
+
+    fn remove_from_group(&self, username: &str, group: &str) -> Answer<Result<(), ApiError>> {
+        if self.is(Oddity::PanicsAtRemoval) {
+            self.2.store(false, Ordering::SeqCst);
+            panic!("a pool that panics");
+        }
+        self.0.remove_from_group(username, group)
+    }
+
+    fn sign_out(&self, username: &str) -> Answer<Result<(), ApiError>> {
+        self.0.sign_out(username)
+    }
+
+    fn revoke_token(&self, token: &RefreshToken) -> Answer<Result<(), ApiError>> {
+        self.0.revoke_token(token)
+    }
+}
+
+impl Office {
+    fn odd(&self, oddity: Oddity) -> (Leases, Arc<AtomicBool>) {
+        let switch = Arc::new(AtomicBool::new(false));
+        let odd = OddPool(self.pool.clone(), oddity, Arc::clone(&switch));
+        let leases = lease::leases(Pool::asked_by(REGION, POOL, odd), self.store.clone())
+            .groups(["org-acme"])
+            .audit(self.desk.sink.clone())
+            .clock(self.desk.clock.clone());
+        (leases.build().unwrap(), switch)
+    }
+}
+
+/// Nobody called `start`, and the first sweep panics.
+#[tokio::test]
+async fn who_takes_a_lease_sweeps_and_a_panic_ends_one_sweep() {
+    tokio::time::pause();
+    let office = Office::new().await;
+    let (leases, switch) = office.odd(Oddity::PanicsAtRemoval);
+    let acting = office.acting("carol", "alice").await;
+    leases.take(&acting, ["org-acme"]).await.unwrap();
+    switch.store(true, Ordering::SeqCst);
+    office.desk.clock.advance(Duration::from_secs(901));
+    let gone = || async { office.pool.groups("carol").len() == 2 };
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if gone().await {
+            break;
+        }
+    }
+    assert!(gone().await && !switch.load(Ordering::SeqCst));
+}
+
+/// A list that is late, or shows somebody under another `sub`, is no proof that a user is gone.
+#[tokio::test]
+async fn who_is_not_listed_is_asked_for_by_name_before_a_debt_is_settled() {
+    let office = Office::new().await;
+    let (leases, switch) = office.odd(Oddity::ListsNobody);
+    let acting = office.acting("carol", "alice").await;
+    let lease = leases.take(&acting, ["org-acme"]).await.unwrap();
+    switch.store(true, Ordering::SeqCst);
+    leases.release(lease.id()).await.unwrap();
+    assert_eq!(office.pool.groups("carol"), ["org-shared", "support"]);
+}
+
+/// An addition that was given up may be done after the group was taken back.
+#[tokio::test]
+async fn what_may_still_be_added_is_taken_back_twice() {
+    let office = Office::new().await;
+    let leases = office.leases();
+    let acting = office.acting("carol", "alice").await;
+    office
+        .pool
+        .faults("add", &[Fault::Fails(ApiErrorKind::Unavailable)]);
+    let failed = kinds(leases.take(&acting, ["org-acme"]).await);
+    assert_eq!(failed, Some(LeaseErrorKind::Pool));
+    office
+        .pool
+        .set_groups("carol", &["org-acme", "org-shared", "support"]);
+    office.desk.clock.advance(Duration::from_secs(61));
+    leases.sweep().await.unwrap();
+    assert_eq!(office.pool.groups("carol"), ["org-shared", "support"]);
+    // Settled now: somebody else gives it.
+    office.pool.set_groups("carol", &["org-acme"]);
+    leases.sweep().await.unwrap();
+    assert_eq!(office.pool.groups("carol"), ["org-acme"]);
+}
+
+#[tokio::test]
+async fn a_username_that_became_somebody_elses_gets_nothing() {
+    let office = Office::new().await;
+    let (leases, switch) = office.odd(Oddity::IsSomebodyElseAtTheAddition);
+    let acting = office.acting("carol", "alice").await;
+    switch.store(true, Ordering::SeqCst);
+    let refused = kinds(leases.take(&acting, ["org-acme"]).await);
+    assert_eq!(refused, Some(LeaseErrorKind::Pool));
+    assert_eq!(office.pool.groups("carol"), ["customers"]);
+}
+
+/// The token of an administrator outlives the account.
+#[tokio::test]
+async fn who_was_deleted_impersonates_nobody() {
+    let office = Office::new().await;
+    let users = cognito::directory([Pool::asked_by(REGION, POOL, office.pool.clone())]);
+    let layer = { office.builder(office.issuer.issuer()) }
+        .directory(users.build().unwrap())
+        .build()
+        .unwrap();
+    let carol = office.token("carol", &["support"]);
+    let headers = [("impersonate-user", "alice-sub")];
+    let seen = office.desk.send(&layer, get(&carol, &headers)).await;
+    assert_eq!(seen.status.as_u16(), 200, "the control");
+    office.pool.remove_user("carol");
+    let seen = office.desk.send(&layer, get(&carol, &headers)).await;
+    seen.assert_refused(403);
+}
+
 #[test]
 fn leases_that_cannot_work_are_refused_when_they_are_built() {
     let minute = Duration::from_secs(60);
@@ -931,6 +1347,11 @@ fn leases_that_cannot_work_are_refused_when_they_are_built() {
         (
             fine().patience(minute),
             "patience must be between 1 s and 25 s",
+        ),
+        (fine().per_actor(0), "per_actor must be between 1 and 1,000"),
+        (
+            fine().per_actor(1001),
+            "per_actor must be between 1 and 1,000",
         ),
     ] {
         let error: ConfigError = built.build().unwrap_err();

@@ -321,8 +321,8 @@ impl UserPoolApi for SteppingPool {
 struct Stepping(SqliteLeases, Steps);
 
 impl LeaseStore for Stepping {
-    fn begin(&self, lease: Lease) -> Answer<Result<Begun, StoreError>> {
-        self.1.after(self.0.begin(lease))
+    fn begin(&self, lease: Lease, per_actor: usize) -> Answer<Result<Begun, StoreError>> {
+        self.1.after(self.0.begin(lease, per_actor))
     }
 
     fn note(&self, id: &GrantId, had: &Names) -> Answer<Result<Option<Names>, StoreError>> {
@@ -338,16 +338,37 @@ impl LeaseStore for Stepping {
         self.1.after(self.0.hold(id, deadline, now))
     }
 
-    fn end(&self, id: &GrantId, end: End) -> Answer<Result<Option<Lease>, StoreError>> {
-        self.1.after(self.0.end(id, end))
+    fn end(
+        &self,
+        issuer: &str,
+        id: &GrantId,
+        end: End,
+    ) -> Answer<Result<Option<Lease>, StoreError>> {
+        self.1.after(self.0.end(issuer, id, end))
     }
 
-    fn lapsed(&self, now: Timestamp) -> Answer<Result<Vec<Lease>, StoreError>> {
-        self.1.after(self.0.lapsed(now))
+    fn find(&self, id: &GrantId) -> Answer<Result<Option<Lease>, StoreError>> {
+        self.1.after(self.0.find(id))
     }
 
-    fn owed(&self) -> Answer<Result<Vec<Membership>, StoreError>> {
-        self.1.after(self.0.owed())
+    fn counting(
+        &self,
+        issuer: &str,
+        behind: Option<&GrantId>,
+    ) -> Answer<Result<Vec<Lease>, StoreError>> {
+        self.1.after(self.0.counting(issuer, behind))
+    }
+
+    fn last(&self, membership: &Membership) -> Answer<Result<Option<Lease>, StoreError>> {
+        self.1.after(self.0.last(membership))
+    }
+
+    fn lapsed(&self, issuer: &str, now: Timestamp) -> Answer<Result<Vec<Lease>, StoreError>> {
+        self.1.after(self.0.lapsed(issuer, now))
+    }
+
+    fn owed(&self, issuer: &str) -> Answer<Result<Vec<Membership>, StoreError>> {
+        self.1.after(self.0.owed(issuer))
     }
 
     fn settle(&self, membership: &Membership, at: Timestamp) -> Answer<Result<(), StoreError>> {
@@ -358,7 +379,7 @@ impl LeaseStore for Stepping {
         self.1.after(self.0.loans(member, now))
     }
 
-    fn forget(&self, before: Timestamp) -> Answer<Result<(), StoreError>> {
-        self.1.after(self.0.forget(before))
+    fn forget(&self, issuer: &str, before: Timestamp) -> Answer<Result<(), StoreError>> {
+        self.1.after(self.0.forget(issuer, before))
     }
 }

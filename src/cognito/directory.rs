@@ -106,7 +106,8 @@ impl DirectoryBuilder {
 ///
 /// Somebody is found by `sub`; where the strategy lets names in, by username, by an e-mail address that is
 /// verified, or by `Provider_id` of an identity that is linked to the account, as SAML and social users
-/// have. A name that several bear finds nobody. The identity carries the username, the groups, whether the
+/// have. A name that several bear finds nobody. Whoever is not there any more, by a `sub` of its own pool, is
+/// a disabled account: who was deleted impersonates nobody by a token that still lives. The identity carries the username, the groups, whether the
 /// account may be used, and the attributes of the profile: `email_verified` and `phone_number_verified` as
 /// booleans, `identities` as the array that it is, all others as text.
 ///
@@ -146,7 +147,7 @@ impl Shared {
         };
         let user = match found.map_err(LookupError::unavailable)? {
             Found::One(user) => user,
-            Found::Nobody => return Err(LookupError::not_found()),
+            Found::Nobody => return Self::gone(issuer, who),
             Found::Several => return Err(LookupError::ambiguous()),
         };
         let groups = groups(api, user.username(), budget).await;
@@ -169,6 +170,17 @@ impl Shared {
         match &self.complete {
             Some(complete) => Ok(complete(&user, person)),
             None => Ok(person),
+        }
+    }
+}
+
+impl Shared {
+    /// A `sub` of this pool that is not there any more was an account: who holds its token must not go on
+    /// as if nobody knew of it. A name is anybody's.
+    fn gone(issuer: Arc<str>, who: &Who) -> Result<Identity, LookupError> {
+        match who {
+            Who::Subject(sub) => Ok(Identity::new(issuer, sub.clone()).disabled_account()),
+            Who::Name(_) => Err(LookupError::not_found()),
         }
     }
 }

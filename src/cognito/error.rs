@@ -30,6 +30,8 @@ pub enum ConfigError {
     Audit(AuditError),
     /// The store of leases is not ready.
     Store(StoreError),
+    /// The grants cannot be asked for.
+    Grants(String),
     /// A number is outside its bounds.
     #[non_exhaustive]
     OutOfBounds {
@@ -50,6 +52,7 @@ impl fmt::Display for ConfigError {
             Self::NoAudit => f.write_str("leases are not recorded: call `audit`"),
             Self::Audit(_) => f.write_str("the audit sink is not ready"),
             Self::Store(_) => f.write_str("the store of leases is not ready"),
+            Self::Grants(wrong) => write!(f, "the grants cannot be asked for: {wrong}"),
             Self::OutOfBounds { setting, bounds } => write!(f, "{setting} must be {bounds}"),
         }
     }

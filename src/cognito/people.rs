@@ -24,7 +24,7 @@ pub(super) async fn by_sub(
         return Ok(Found::Nobody);
     };
     let listed = budget.all(|page| api.list_users(&filter, page)).await?;
-    let is_it = |user: &PoolUser| user.sub() == Some(sub);
+    let is_it = |_: &str, user: &PoolUser| user.sub() == Some(sub);
     only(api, listed, is_it, budget).await
 }
 
@@ -44,30 +44,36 @@ pub(super) async fn by_name(
     if let Some(filter) = name.contains('@').then(|| Filter::email(name)).flatten() {
         candidates.extend(budget.all(|page| api.list_users(&filter, page)).await?);
     }
-    let bears = |user: &PoolUser| {
-        user.username().eq_ignore_ascii_case(name)
-            || user.owns_email(name)
-            || user.is_linked_as(name)
-            || user.attribute("preferred_username") == Some(name)
+    // Whom the pool itself knows by that name. Who is only listed for the address must own it: users choose
+    // their preferred username, which is a name only where the pool says so.
+    let bears = |asked: &str, user: &PoolUser| {
+        user.owns_email(name)
+            || asked == name
+                && (user.username().eq_ignore_ascii_case(name)
+                    || user.is_linked_as(name)
+                    || user.attribute("preferred_username") == Some(name))
     };
     only(api, candidates, bears, budget).await
 }
 
-/// The only one of these that fits, whatever it is called.
+/// The only one of these that fits, whatever it is called. Of too many nobody is asked for.
 async fn only(
     api: &dyn UserPoolApi,
     mut usernames: Vec<String>,
-    fits: impl Fn(&PoolUser) -> bool,
+    fits: impl Fn(&str, &PoolUser) -> bool,
     budget: Budget,
 ) -> Result<Found, ApiError> {
     usernames.sort_unstable();
     usernames.dedup();
+    if usernames.len() > MOST_CANDIDATES {
+        return Ok(Found::Several);
+    }
     let mut found: Option<PoolUser> = None;
     for username in &usernames {
         let Some(user) = budget.call(|| api.get_user(username)).await? else {
             continue;
         };
-        if user.sub().is_none() || !fits(&user) {
+        if user.sub().is_none() || !fits(username, &user) {
             continue;
         }
         let same =
@@ -79,3 +85,5 @@ async fn only(
     }
     Ok(found.map_or(Found::Nobody, Found::One))
 }
+
+const MOST_CANDIDATES: usize = 10;

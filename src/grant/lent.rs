@@ -6,9 +6,11 @@ use crate::time::Timestamp;
 
 impl Start {
     /// What is agreed when groups are lent to the actor of a permit: these of its target's, and no longer
-    /// than that. Of the two people only what tells who they are is kept.
+    /// than that. Of the two people only what tells who they are is kept, and the actor's username as the pool
+    /// knows it; of the grant that the permit is under, its id.
     pub(crate) fn of_lease(
         permit: &Permit,
+        username: &str,
         id: GrantId,
         groups: Names,
         started_at: Timestamp,
@@ -18,12 +20,12 @@ impl Start {
         let ask = permit.ask().clone().with_mode(permit.mode());
         Self {
             id,
-            actor: outline(actor),
+            actor: outline(actor).with_username(username),
             voucher: actor.voucher().into(),
             spoke_for_itself: actor.speaks_for_itself(),
             actor_was_found: true,
             target: outline(permit.principal()),
-            ask: ask.narrowed_to(groups).under(id),
+            ask: ask.narrowed_to(groups),
             session: ActorSession::of(actor),
             client_id: None,
             started_at,

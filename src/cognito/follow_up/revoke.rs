@@ -1,13 +1,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::cognito::follow_up::OF_THE_ACTOR;
 use crate::cognito::follow_up::again::in_the_background;
 use crate::cognito::{ConfigError, Pool, UserPoolApi};
 use crate::grant::{Grant, OnEnd};
 use crate::secret::Secret;
+use crate::terms::EndReason;
 
 /// Revokes the refresh token behind the actor's session (`RevokeToken`) when a grant that was begun in it
-/// has ended.
+/// has ended: by default only when the actor's own account is the reason
+/// ([`EndReason::ActorDisabled`], [`EndReason::ActorDemoted`], [`EndReason::ActorSessionEnded`]), as
+/// [`sign_out_on_end`](crate::cognito::sign_out_on_end) does.
 ///
 /// Cognito revokes by the refresh token, which no server that only checks access tokens ever sees. `find`
 /// gives the one that belongs to an `origin_jti`, from wherever the application keeps it, as a session
@@ -43,6 +47,7 @@ pub fn revoke_tokens_on_end(
         issuer: pool.checked_issuer()?,
         api: Arc::clone(pool.api()),
         find: Arc::new(find),
+        reasons: OF_THE_ACTOR.into(),
     })
 }
 
@@ -53,13 +58,24 @@ pub struct RevokeTokens {
     issuer: Arc<str>,
     api: Arc<dyn UserPoolApi>,
     find: Arc<Find>,
+    reasons: Vec<EndReason>,
 }
 
 type Find = dyn Fn(&str) -> Option<RefreshToken> + Send + Sync;
 
+impl RevokeTokens {
+    /// Revokes for these reasons, in place of the three.
+    pub fn when(mut self, reasons: impl IntoIterator<Item = EndReason>) -> Self {
+        self.reasons = reasons.into_iter().collect();
+        self
+    }
+}
+
 impl OnEnd for RevokeTokens {
     fn ended(&self, grant: &Grant) {
-        if *grant.actor().issuer() != *self.issuer {
+        let end = grant.state().end.as_ref();
+        let is_one = end.is_some_and(|end| self.reasons.contains(&end.reason));
+        if !is_one || *grant.actor().issuer() != *self.issuer {
             return;
         }
         let origin = grant.session().origin_token_id.as_deref();
@@ -78,6 +94,7 @@ impl fmt::Debug for RevokeTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RevokeTokens")
             .field("issuer", &self.issuer)
+            .field("reasons", &self.reasons)
             .finish_non_exhaustive()
     }
 }

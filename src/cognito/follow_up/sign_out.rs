@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::cognito::follow_up::OF_THE_ACTOR;
 use crate::cognito::follow_up::again::in_the_background;
 use crate::cognito::people::{self, Found};
 use crate::cognito::{ConfigError, Pool, UserPoolApi};
@@ -37,11 +38,7 @@ pub fn sign_out_on_end(pool: &Pool) -> Result<SignOut, ConfigError> {
     Ok(SignOut {
         issuer: pool.checked_issuer()?,
         api: Arc::clone(pool.api()),
-        actor: vec![
-            EndReason::ActorDisabled,
-            EndReason::ActorDemoted,
-            EndReason::ActorSessionEnded,
-        ],
+        actor: OF_THE_ACTOR.into(),
         target: Vec::new(),
     })
 }

@@ -1,11 +1,14 @@
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::audit::{AuditSink, DenialLimit, Trail};
 use crate::cognito::lease::leases::Shared;
+use crate::cognito::lease::watch::Watches;
 use crate::cognito::lease::{LeaseStore, Leases};
 use crate::cognito::{ConfigError, Pool};
+use crate::grant::GrantSource;
 use crate::identity::Names;
 use crate::time::{Clock, SystemClock};
 
@@ -21,6 +24,8 @@ pub fn leases(pool: Pool, store: impl LeaseStore + 'static) -> LeasesBuilder {
         longest: Duration::from_secs(2 * 3600),
         token_lifetime: Duration::from_secs(24 * 3600),
         patience: Duration::from_secs(10),
+        per_actor: 20,
+        grants: None,
     }
 }
 
@@ -36,6 +41,8 @@ pub struct LeasesBuilder {
     longest: Duration,
     token_lifetime: Duration,
     patience: Duration,
+    per_actor: usize,
+    grants: Option<GrantSource>,
 }
 
 impl LeasesBuilder {
@@ -75,6 +82,19 @@ impl LeasesBuilder {
     /// 1 s to 25 s.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// How many leases one actor may have at once; 20 by default, 1 to 1,000.
+    pub fn per_actor(mut self, leases: usize) -> Self {
+        self.per_actor = leases;
+        self
+    }
+
+    /// Where to ask for the grants that leases are taken under: give what the layer has. Without, nothing
+    /// is lent under a grant.
+    pub fn grants(mut self, grants: impl Into<GrantSource>) -> Self {
+        self.grants = Some(grants.into());
         self
     }
 
@@ -129,6 +149,15 @@ impl LeasesBuilder {
                 return Err(ConfigError::OutOfBounds { setting, bounds });
             }
         }
+        if !(1..=1000).contains(&self.per_actor) {
+            return Err(ConfigError::OutOfBounds {
+                setting: "per_actor",
+                bounds: "between 1 and 1,000",
+            });
+        }
+        if let Some(Err(wrong)) = self.grants.as_ref().map(GrantSource::check) {
+            return Err(ConfigError::Grants(wrong));
+        }
         let issuer = self.pool.checked_issuer()?;
         if self.groups.is_empty() || self.groups.contains("") {
             return Err(ConfigError::NoGroups);
@@ -147,7 +176,10 @@ impl LeasesBuilder {
             longest: self.longest,
             token_lifetime: self.token_lifetime,
             patience: self.patience,
-            sweeping: OnceLock::new(),
+            per_actor: self.per_actor,
+            grants: self.grants,
+            sweeping: AtomicBool::new(false),
+            watches: Watches::default(),
         })))
     }
 }

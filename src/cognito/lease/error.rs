@@ -13,12 +13,23 @@ pub struct LeaseError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LeaseErrorKind {
-    /// A group is not on the list of those that may be lent, the target does not have it, or none is named.
+    /// A group is not on the list of those that may be lent, the target does not have it or has it lent, or
+    /// none is named.
     NotOffered,
-    /// Actor or target are not people of this pool, or there is no target: a role lends nothing.
+    /// Actor or target are not people of this pool, or there is no target: a role lends nothing. Or the
+    /// lease is one of another pool.
     OutOfReach,
     /// The impersonation may only read.
     ReadOnly,
+    /// The impersonation goes as far as its scopes, of which a group knows nothing.
+    Scoped,
+    /// The actor has as many leases as it may have.
+    TooMany,
+    /// It goes on under a grant, and [`LeasesBuilder::grants`](crate::cognito::lease::LeasesBuilder::grants)
+    /// does not say where to ask for it.
+    NoGrants,
+    /// The grant that it goes on under cannot be asked for.
+    Grants,
     /// One of the groups is being taken back from the same person: try again in a moment.
     Busy,
     /// The lease is over, or there is none of that id.
@@ -67,6 +78,10 @@ impl fmt::Display for LeaseError {
             LeaseErrorKind::NotOffered => "a group cannot be lent",
             LeaseErrorKind::OutOfReach => "groups are lent between people of one user pool",
             LeaseErrorKind::ReadOnly => "this impersonation may only read",
+            LeaseErrorKind::Scoped => "this impersonation goes as far as its scopes",
+            LeaseErrorKind::TooMany => "the actor has too many leases",
+            LeaseErrorKind::NoGrants => "these leases know of no grants",
+            LeaseErrorKind::Grants => "the grant could not be asked for",
             LeaseErrorKind::Busy => "a group is being taken back from the same person",
             LeaseErrorKind::Over => "the lease is over",
             LeaseErrorKind::Audit => "the audit did not take the lease",

@@ -1,17 +1,19 @@
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use crate::answer::Answer;
 use crate::audit::{AuditError, EndInfo, Trail};
-use crate::cognito::UserPoolApi;
 use crate::cognito::budget::Budget;
 use crate::cognito::lease::recheck::Recheck;
+use crate::cognito::lease::watch::Watches;
 use crate::cognito::lease::{Lease, LeaseError, LeaseErrorKind, LeaseStore, Membership};
 use crate::cognito::people::{self, Found};
-use crate::grant::{End, StoreError};
+use crate::cognito::{PoolUser, UserPoolApi};
+use crate::grant::{End, GrantSource, Look, StoreError};
 use crate::identity::{IdentityKey, Names};
 use crate::terms::{EndReason, GrantId};
 use crate::time::{Clock, Timestamp};
@@ -31,7 +33,10 @@ pub(super) struct Shared {
     pub(super) longest: Duration,
     pub(super) token_lifetime: Duration,
     pub(super) patience: Duration,
-    pub(super) sweeping: OnceLock<()>,
+    pub(super) per_actor: usize,
+    pub(super) grants: Option<GrantSource>,
+    pub(super) sweeping: AtomicBool,
+    pub(super) watches: Watches,
 }
 
 impl Leases {
@@ -39,18 +44,34 @@ impl Leases {
     ///
     /// # Errors
     ///
-    /// [`LeaseErrorKind::Over`] where it is not alive, [`LeaseErrorKind::Store`] where it could not be kept:
-    /// it goes on until the deadline that it had.
+    /// [`LeaseErrorKind::Over`] where it is not alive, or its grant is not; [`LeaseErrorKind::OutOfReach`]
+    /// for one of another pool. [`LeaseErrorKind::Store`] where it could not be kept, and
+    /// [`LeaseErrorKind::Grants`] where its grant could not be asked for: it goes on until the deadline that
+    /// it had.
     pub async fn renew(&self, id: &GrantId) -> Result<Lease, LeaseError> {
         let shared = &*self.0;
+        let found = shared.store.find(id).await.map_err(LeaseError::store)?;
+        match found {
+            Some(lease) if self.is_foreign(&lease) => {
+                return Err(LeaseError::new(LeaseErrorKind::OutOfReach));
+            }
+            Some(lease)
+                if lease.is_alive_at(self.now()) && self.is_without_grant(&lease).await? =>
+            {
+                let (leases, id) = (self.clone(), *id);
+                on_a_task(async move { leases.end(&id, EndReason::ActorSessionEnded).await })
+                    .await?;
+            }
+            _ => {}
+        }
         let now = shared.clock.now();
         let deadline = now.saturating_add(shared.lifetime);
         let held = shared.store.hold(id, deadline, now).await;
         let Some(lease) = held.map_err(LeaseError::store)? else {
             return Err(LeaseError::new(LeaseErrorKind::Over));
         };
-        let (ask, people) = (lease.agreed().ask(), [lease.actor(), lease.target()]);
-        told(shared.trail.extended(ask, people, lease.deadline(), now));
+        let (ask, people) = (lease.told(), [lease.actor(), lease.target()]);
+        told(shared.trail.extended(&ask, people, lease.deadline(), now));
         Ok(lease)
     }
 
@@ -63,7 +84,7 @@ impl Leases {
     ///
     /// [`LeaseErrorKind::Store`] where the end could not be kept: it ends by its deadline.
     /// [`LeaseErrorKind::Pool`] where the pool could not be asked: the lease is over, and every sweep tries
-    /// again.
+    /// again. [`LeaseErrorKind::OutOfReach`] for one of another pool, which goes on.
     pub async fn release(&self, id: &GrantId) -> Result<(), LeaseError> {
         let (leases, id) = (self.clone(), *id);
         on_a_task(async move { leases.end(&id, EndReason::Stopped).await }).await
@@ -109,18 +130,29 @@ impl Leases {
     /// The store first, then the pool, and the audit last: it must not hold anything up.
     pub(super) async fn end_as(&self, id: &GrantId, end: End) -> Result<(), LeaseError> {
         let shared = &*self.0;
-        let ended = shared.store.end(id, end.clone()).await;
+        let ended = shared.store.end(&shared.issuer, id, end.clone()).await;
         let Some(lease) = ended.map_err(LeaseError::store)? else {
-            return Ok(());
+            let found = shared.store.find(id).await.map_err(LeaseError::store)?;
+            return match found {
+                Some(lease) if self.is_foreign(&lease) => {
+                    Err(LeaseError::new(LeaseErrorKind::OutOfReach))
+                }
+                _ => Ok(()),
+            };
         };
+        shared.watches.stop(id);
         let told_end = EndInfo::new(end.reason, end.by.as_ref());
-        let (ask, people) = (lease.agreed().ask(), [lease.actor(), lease.target()]);
+        let (ask, people) = (lease.told(), [lease.actor(), lease.target()]);
         told(
             shared
                 .trail
-                .ended(ask, people, told_end, shared.clock.now()),
+                .ended(&ask, people, told_end, shared.clock.now()),
         );
-        let owed = shared.store.owed().await.map_err(LeaseError::store)?;
+        let owed = shared
+            .store
+            .owed(&shared.issuer)
+            .await
+            .map_err(LeaseError::store)?;
         let own = |one: &&Membership| {
             one.member == *lease.member() && lease.groups().contains(&one.group)
         };
@@ -150,8 +182,11 @@ impl Leases {
         let found = people::by_sub(api, owed.member.subject(), budget).await;
         let user = match found.map_err(LeaseError::pool)? {
             Found::One(user) => user,
-            // Whoever is gone is in no group.
-            Found::Nobody => return Ok(()),
+            Found::Nobody => match self.by_username(owed, budget).await? {
+                Some(user) => user,
+                // Whoever is gone is in no group.
+                None => return Ok(()),
+            },
             Found::Several => {
                 let several = "several users have one sub";
                 return Err(LeaseError::because(LeaseErrorKind::Pool, several));
@@ -166,6 +201,42 @@ impl Leases {
         match groups {
             Ok(groups) if !groups.contains(&owed.group) => Ok(()),
             _ => Err(LeaseError::pool(error)),
+        }
+    }
+
+    /// Whom a list did not name may be there all the same, under the name that it had.
+    async fn by_username(
+        &self,
+        owed: &Membership,
+        budget: Budget,
+    ) -> Result<Option<PoolUser>, LeaseError> {
+        let last = self.0.store.last(owed).await.map_err(LeaseError::store)?;
+        let Some(username) = last.as_ref().and_then(|lease| lease.actor().username()) else {
+            return Ok(None);
+        };
+        let found = budget.call(|| self.0.api.get_user(username)).await;
+        let is_it = |user: &PoolUser| user.sub() == Some(owed.member.subject());
+        Ok(found.map_err(LeaseError::pool)?.filter(is_it))
+    }
+
+    pub(super) fn is_foreign(&self, lease: &Lease) -> bool {
+        lease.member().issuer() != &*self.0.issuer
+    }
+
+    /// Whether it was taken under a grant that is over.
+    pub(super) async fn is_without_grant(&self, lease: &Lease) -> Result<bool, LeaseError> {
+        let Some(grant) = lease.grant() else {
+            return Ok(false);
+        };
+        let Some(grants) = &self.0.grants else {
+            return Err(LeaseError::new(LeaseErrorKind::NoGrants));
+        };
+        let looked = tokio::time::timeout(self.0.patience, grants.look(grant, self.now())).await;
+        match looked {
+            Ok(Ok(Look::Here(_) | Look::Elsewhere(_))) => Ok(false),
+            Ok(Ok(Look::Over(..) | Look::Unknown)) => Ok(true),
+            Ok(Err(error)) => Err(LeaseError::because(LeaseErrorKind::Grants, error)),
+            Err(elapsed) => Err(LeaseError::because(LeaseErrorKind::Grants, elapsed)),
         }
     }
 

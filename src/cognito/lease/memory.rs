@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::answer::Answer;
-use crate::cognito::lease::{Begun, Lease, LeaseStore, Loan, Membership, Stage, Standing};
+use crate::cognito::lease::{Begun, Lease, LeaseStore, Loan, Membership, Stage, Standing, UNSURE};
 use crate::grant::{End, Grant, State, StoreError};
 use crate::identity::{IdentityKey, Names};
 use crate::terms::GrantId;
@@ -51,9 +51,14 @@ impl Known {
             && self.counting(membership).next().is_none()
     }
 
-    fn begin(&mut self, lease: Lease) -> Result<Begun, StoreError> {
+    fn begin(&mut self, lease: Lease, per_actor: usize) -> Result<Begun, StoreError> {
         if self.leases.contains_key(lease.id()) {
             return Err(StoreError::unavailable("there is a lease of that id"));
+        }
+        let now = lease.agreed().started_at();
+        let own = |other: &&Lease| other.member() == lease.member() && other.is_alive_at(now);
+        if self.leases.values().filter(own).count() >= per_actor {
+            return Ok(Begun::TooMany);
         }
         let memberships = memberships(&lease);
         if memberships
@@ -97,9 +102,9 @@ impl Known {
         Some(lease.clone())
     }
 
-    fn end(&mut self, id: &GrantId, end: End) -> Option<Lease> {
+    fn end(&mut self, issuer: &str, id: &GrantId, end: End) -> Option<Lease> {
         let lease = self.leases.get_mut(id)?;
-        if lease.agreed().state().end.is_some() {
+        if lease.member().issuer() != issuer || lease.agreed().state().end.is_some() {
             return None;
         }
         let state = State {
@@ -139,11 +144,35 @@ impl Known {
         of_member.map(loan).collect()
     }
 
-    fn forget(&mut self, before: Timestamp) {
-        let ended = |lease: &Lease| lease.agreed().state().end.as_ref().map(|end| end.at);
-        self.leases
-            .retain(|_, lease| ended(lease).is_none_or(|at| at >= before));
+    /// Leases on it that ended, and when.
+    fn ended<'k>(&'k self, on: &'k Membership) -> impl Iterator<Item = (Timestamp, &'k Lease)> {
+        let on_it = move |lease: &&Lease| {
+            *lease.member() == on.member && lease.groups().contains(&on.group)
+        };
+        let ended = |lease: &'k Lease| Some((ended_at(lease)?, lease));
+        self.leases.values().filter(on_it).filter_map(ended)
+    }
+
+    fn settle(&mut self, membership: &Membership, at: Timestamp) {
+        let unsure = |(ended_at, lease): (Timestamp, &Lease)| {
+            lease.stage() == Stage::Taking && at < ended_at.saturating_add(UNSURE)
+        };
+        if !self.is_owed(membership) || self.ended(membership).any(unsure) {
+            return;
+        }
+        let settled = Membered {
+            lent: None,
+            settled_at: Some(at),
+        };
+        self.memberships.insert(membership.clone(), settled);
+    }
+
+    fn forget(&mut self, issuer: &str, before: Timestamp) {
+        self.leases.retain(|_, lease| {
+            lease.member().issuer() != issuer || ended_at(lease).is_none_or(|at| at >= before)
+        });
         let old: Vec<_> = { self.memberships.iter() }
+            .filter(|(membership, _)| membership.member.issuer() == issuer)
             .filter(|(_, known)| known.lent.is_none())
             .filter(|(_, known)| known.settled_at.is_none_or(|at| at < before))
             .filter(|(membership, _)| self.counting(membership).next().is_none())
@@ -153,6 +182,10 @@ impl Known {
             self.memberships.remove(&membership);
         }
     }
+}
+
+fn ended_at(lease: &Lease) -> Option<Timestamp> {
+    lease.agreed().state().end.as_ref().map(|end| end.at)
 }
 
 fn changed(lease: &Lease, state: State, stage: Stage) -> Lease {
@@ -174,8 +207,8 @@ impl MemoryLeases {
 }
 
 impl LeaseStore for MemoryLeases {
-    fn begin(&self, lease: Lease) -> Answer<Result<Begun, StoreError>> {
-        Answer::now(self.locked().begin(lease))
+    fn begin(&self, lease: Lease, per_actor: usize) -> Answer<Result<Begun, StoreError>> {
+        Answer::now(self.locked().begin(lease, per_actor))
     }
 
     fn note(&self, id: &GrantId, had: &Names) -> Answer<Result<Option<Names>, StoreError>> {
@@ -191,34 +224,63 @@ impl LeaseStore for MemoryLeases {
         Answer::now(Ok(self.locked().hold(id, deadline, now)))
     }
 
-    fn end(&self, id: &GrantId, end: End) -> Answer<Result<Option<Lease>, StoreError>> {
-        Answer::now(Ok(self.locked().end(id, end)))
+    fn end(
+        &self,
+        issuer: &str,
+        id: &GrantId,
+        end: End,
+    ) -> Answer<Result<Option<Lease>, StoreError>> {
+        Answer::now(Ok(self.locked().end(issuer, id, end)))
     }
 
-    fn lapsed(&self, now: Timestamp) -> Answer<Result<Vec<Lease>, StoreError>> {
+    fn find(&self, id: &GrantId) -> Answer<Result<Option<Lease>, StoreError>> {
+        Answer::now(Ok(self.locked().leases.get(id).cloned()))
+    }
+
+    fn counting(
+        &self,
+        issuer: &str,
+        behind: Option<&GrantId>,
+    ) -> Answer<Result<Vec<Lease>, StoreError>> {
         let known = self.locked();
-        let lapsed = known
-            .leases
-            .values()
-            .filter(|lease| lease.agreed().state().end.is_none() && !lease.is_alive_at(now));
+        let counts = |lease: &&Lease| {
+            ended_at(lease).is_none()
+                && lease.member().issuer() == issuer
+                && behind.is_none_or(|behind| lease.id().as_bytes() > behind.as_bytes())
+        };
+        let mut counting: Vec<_> = known.leases.values().filter(counts).cloned().collect();
+        counting.sort_unstable_by_key(|lease| *lease.id().as_bytes());
+        counting.truncate(PORTION);
+        Answer::now(Ok(counting))
+    }
+
+    fn lapsed(&self, issuer: &str, now: Timestamp) -> Answer<Result<Vec<Lease>, StoreError>> {
+        let known = self.locked();
+        let lapsed = known.leases.values().filter(|lease| {
+            lease.member().issuer() == issuer
+                && ended_at(lease).is_none()
+                && !lease.is_alive_at(now)
+        });
         Answer::now(Ok(lapsed.take(PORTION).cloned().collect()))
     }
 
-    fn owed(&self) -> Answer<Result<Vec<Membership>, StoreError>> {
+    fn owed(&self, issuer: &str) -> Answer<Result<Vec<Membership>, StoreError>> {
         let known = self.locked();
-        let owed = known.memberships.keys().filter(|one| known.is_owed(one));
+        let own = |one: &&Membership| one.member.issuer() == issuer && known.is_owed(one);
+        let owed = known.memberships.keys().filter(own);
         Answer::now(Ok(owed.take(PORTION).cloned().collect()))
     }
 
+    fn last(&self, membership: &Membership) -> Answer<Result<Option<Lease>, StoreError>> {
+        let known = self.locked();
+        let last = known
+            .ended(membership)
+            .max_by_key(|(ended_at, _)| *ended_at);
+        Answer::now(Ok(last.map(|(_, lease)| lease.clone())))
+    }
+
     fn settle(&self, membership: &Membership, at: Timestamp) -> Answer<Result<(), StoreError>> {
-        let mut known = self.locked();
-        if known.is_owed(membership) {
-            let settled = Membered {
-                lent: None,
-                settled_at: Some(at),
-            };
-            known.memberships.insert(membership.clone(), settled);
-        }
+        self.locked().settle(membership, at);
         Answer::now(Ok(()))
     }
 
@@ -226,8 +288,8 @@ impl LeaseStore for MemoryLeases {
         Answer::now(Ok(self.locked().loans(member, now)))
     }
 
-    fn forget(&self, before: Timestamp) -> Answer<Result<(), StoreError>> {
-        self.locked().forget(before);
+    fn forget(&self, issuer: &str, before: Timestamp) -> Answer<Result<(), StoreError>> {
+        self.locked().forget(issuer, before);
         Answer::now(Ok(()))
     }
 }

@@ -11,7 +11,8 @@
 //!
 //! - A lease needs an [`Impersonation`](crate::Impersonation) of the target: the policy's permit, which the
 //!   audit took. It lends groups that the target has and that are on the [closed list](LeasesBuilder::groups),
-//!   within one pool, to people and to no app client. One that may only read lends nothing.
+//!   within one pool, to people and to no app client. One that is not in full mode lends nothing, and nothing
+//!   is lent that the target has by a lease itself.
 //! - The audit has it before the store, the store before the pool: what is lent, and what the actor had
 //!   before. Whatever dies in between, the next sweep takes back what was lent and leaves the rest.
 //! - A group that several leases lend goes when the last of them is over; a group that the actor had before
@@ -72,6 +73,7 @@ pub mod sqlite;
 mod store;
 mod sweep;
 mod take;
+mod watch;
 
 pub use self::builder::{LeasesBuilder, leases};
 pub use self::error::{LeaseError, LeaseErrorKind};
@@ -82,4 +84,4 @@ pub use self::record::{Lease, Stage};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use self::sqlite::sqlite;
-pub use self::store::{Begun, LeaseStore, Loan, Membership, Standing};
+pub use self::store::{Begun, LeaseStore, Loan, Membership, Standing, UNSURE};

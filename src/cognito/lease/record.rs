@@ -1,6 +1,6 @@
 use crate::grant::Grant;
 use crate::identity::{Identity, IdentityKey, Names};
-use crate::terms::GrantId;
+use crate::terms::{Ask, GrantId};
 use crate::time::Timestamp;
 
 /// Groups of a target that are lent to an actor. Cheap to clone.
@@ -81,6 +81,17 @@ impl Lease {
     #[must_use]
     pub fn is_alive_at(&self, now: Timestamp) -> bool {
         self.agreed.is_alive_at(now)
+    }
+
+    /// The grant under which it was taken, and with which it ends; `None` without one.
+    #[must_use]
+    pub fn grant(&self) -> Option<&GrantId> {
+        self.agreed.ask().grant()
+    }
+
+    /// What was asked for, as the audit is told: under its own id.
+    pub(super) fn told(&self) -> Ask {
+        self.agreed.ask().clone().under(*self.id())
     }
 
     /// What was agreed, its deadline and its end, for a store to keep.

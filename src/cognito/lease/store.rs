@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::answer::Answer;
 use crate::cognito::lease::Lease;
 use crate::grant::{End, StoreError};
@@ -12,13 +14,15 @@ use crate::time::Timestamp;
 /// [`end`](Self::end), whatever its deadline. Of each membership (a person and a group) it is known whether
 /// it was lent: [`note`](Self::note) says so once, as long as leases count on it. One that was lent, and on
 /// which no lease counts any more, is *owed* to the pool until it is [settled](Self::settle).
+/// Several pools may share a store: what is said of an issuer is said of the members that are its people.
 /// `testing::assert_lease_store` holds a store to all of it.
 ///
 /// A store asks no pool and looks at no clock; `now` is told. Moments may be kept to the millisecond.
 pub trait LeaseStore: Send + Sync {
-    /// Keeps a new lease, before anything is asked of the pool. Not while one of its memberships is owed. An
-    /// id that is there already is an error.
-    fn begin(&self, lease: Lease) -> Answer<Result<Begun, StoreError>>;
+    /// Keeps a new lease, before anything is asked of the pool. Not while one of its memberships is owed,
+    /// nor where its member has `per_actor` leases that are alive when it starts. An id that is there already
+    /// is an error.
+    fn begin(&self, lease: Lease, per_actor: usize) -> Answer<Result<Begun, StoreError>>;
 
     /// Says which groups the member was seen to be in since the lease began: those of the lease of which
     /// nothing was known are lent, or were there before. Answers with all groups of the lease that are lent;
@@ -34,18 +38,39 @@ pub trait LeaseStore: Send + Sync {
         now: Timestamp,
     ) -> Answer<Result<Option<Lease>, StoreError>>;
 
-    /// Ends a lease. Answers with it if it was this that ended it; `None` where there is none, or it has
-    /// ended before. Memberships that were there before are known no more when no lease counts on them.
-    fn end(&self, id: &GrantId, end: End) -> Answer<Result<Option<Lease>, StoreError>>;
+    /// Ends a lease of a person of that issuer. Answers with it if it was this that ended it; `None` where
+    /// there is none, or it has ended before. Memberships that were there before are known no more when no
+    /// lease counts on them.
+    fn end(
+        &self,
+        issuer: &str,
+        id: &GrantId,
+        end: End,
+    ) -> Answer<Result<Option<Lease>, StoreError>>;
 
-    /// Leases that count and whose deadline has passed; at most a few hundred.
-    fn lapsed(&self, now: Timestamp) -> Answer<Result<Vec<Lease>, StoreError>>;
+    /// The lease of that id, whether it counts or not; `None` where there is none.
+    fn find(&self, id: &GrantId) -> Answer<Result<Option<Lease>, StoreError>>;
 
-    /// Memberships that are owed to the pool; at most a few hundred.
-    fn owed(&self) -> Answer<Result<Vec<Membership>, StoreError>>;
+    /// Leases of people of that issuer that count, whatever their deadline, by their ids and behind that
+    /// one; at most a few hundred.
+    fn counting(
+        &self,
+        issuer: &str,
+        behind: Option<&GrantId>,
+    ) -> Answer<Result<Vec<Lease>, StoreError>>;
+
+    /// Leases of people of that issuer that count and whose deadline has passed; at most a few hundred.
+    fn lapsed(&self, issuer: &str, now: Timestamp) -> Answer<Result<Vec<Lease>, StoreError>>;
+
+    /// Memberships of people of that issuer that are owed to the pool; at most a few hundred.
+    fn owed(&self, issuer: &str) -> Answer<Result<Vec<Membership>, StoreError>>;
+
+    /// The lease on that membership that ended last; `None` where there is none any more.
+    fn last(&self, membership: &Membership) -> Answer<Result<Option<Lease>, StoreError>>;
 
     /// Says that a membership that was owed was taken back at that moment. Does nothing to one that is not
-    /// owed.
+    /// owed, nor within [`UNSURE`] of the end of a lease on it that was never held: a group
+    /// that was being added then may come after it was taken back.
     fn settle(&self, membership: &Membership, at: Timestamp) -> Answer<Result<(), StoreError>>;
 
     /// All that is known of the memberships of one person at that moment.
@@ -53,8 +78,9 @@ pub trait LeaseStore: Send + Sync {
     /// Asked on every request whose token names a group that may be lent.
     fn loans(&self, member: &IdentityKey, now: Timestamp) -> Answer<Result<Vec<Loan>, StoreError>>;
 
-    /// Forgets leases that ended before that, and what was settled before that.
-    fn forget(&self, before: Timestamp) -> Answer<Result<(), StoreError>>;
+    /// Forgets leases of people of that issuer that ended before that, and what of theirs was settled
+    /// before that.
+    fn forget(&self, issuer: &str, before: Timestamp) -> Answer<Result<(), StoreError>>;
 
     /// Whether it is ready; asked when leases are built.
     ///
@@ -73,7 +99,12 @@ pub enum Begun {
     New,
     /// One of its memberships is being taken back: try again in a moment.
     Busy,
+    /// Its member has as many leases as it may have.
+    TooMany,
 }
+
+/// How long a membership stays owed behind the end of a lease that was never held: 1 min.
+pub const UNSURE: Duration = Duration::from_secs(60);
 
 /// One person in one group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

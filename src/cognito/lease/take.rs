@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::audit::Lent;
@@ -8,13 +9,13 @@ use crate::cognito::budget::Budget;
 use crate::cognito::directory::groups as groups_of;
 use crate::cognito::lease::leases::on_a_task;
 use crate::cognito::lease::{
-    Begun, Lease, LeaseError, LeaseErrorKind, Leases, Membership, Stage, Standing,
+    Begun, Lease, LeaseError, LeaseErrorKind, Leases, Loan, Membership, Stage, Standing,
 };
 use crate::cognito::people::{self, Found};
 use crate::grant::{Grant, Start, State};
 use crate::identity::{Kind, Names};
 use crate::principal::Impersonation;
-use crate::terms::{EndReason, GrantSecret};
+use crate::terms::{EndReason, GrantSecret, Mode};
 use crate::time::Timestamp;
 
 impl Leases {
@@ -22,7 +23,8 @@ impl Leases {
     ///
     /// When it has answered, the actor is in all of them, and the next token that it gets from the pool
     /// names them. It goes on when nobody waits for it any more; what it could not finish is taken back. A
-    /// lease under a grant ends with the grant.
+    /// lease under a grant ends with the grant, at the latest with the next sweep. The impersonation must be
+    /// one in full mode.
     ///
     /// # Errors
     ///
@@ -32,19 +34,42 @@ impl Leases {
         impersonation: &Impersonation,
         groups: impl Into<Names>,
     ) -> Result<Lease, LeaseError> {
+        self.keep_sweeping();
         let groups = once_each(&groups.into());
         self.may_lend(impersonation, &groups)?;
         { impersonation.require_write().await }
             .map_err(|_| LeaseError::new(LeaseErrorKind::ReadOnly))?;
+        // Whatever a mode holds back, whoever reads the pool's groups does not.
+        if impersonation.mode() != Mode::Full {
+            return Err(LeaseError::new(LeaseErrorKind::Scoped));
+        }
+        if impersonation.grant_id().is_some() && self.0.grants.is_none() {
+            return Err(LeaseError::new(LeaseErrorKind::NoGrants));
+        }
+        self.are_the_targets_own(impersonation, &groups).await?;
         let user = self.member(impersonation).await?;
         let now = self.now();
-        let lease = self.agree(impersonation, groups, now)?;
+        let lease = self.agree(impersonation, &user, groups, now)?;
         let deadline = now.saturating_add(self.0.lifetime);
         self.record(impersonation, &lease, deadline, now).await?;
-        let (leases, taken) = (self.clone(), lease.clone());
-        let held = on_a_task(async move { leases.lend(taken, &user, deadline).await }).await?;
-        self.end_with_the_grant(impersonation, &held);
-        Ok(held)
+        let grant = impersonation.grant_id().map(|_| impersonation.ended());
+        let leases = self.clone();
+        on_a_task(async move {
+            let Some(ended) = grant else {
+                return leases.lend(lease, &user, deadline).await;
+            };
+            let id = *lease.id();
+            let over = leases.watch(id, ended);
+            let lent = leases.lend(lease, &user, deadline).await;
+            if lent.is_err() {
+                leases.0.watches.stop(&id);
+            } else if over.load(Ordering::Acquire) {
+                leases.end(&id, EndReason::ActorSessionEnded).await?;
+                return Err(LeaseError::new(LeaseErrorKind::Over));
+            }
+            lent
+        })
+        .await
     }
 
     fn may_lend(&self, impersonation: &Impersonation, groups: &Names) -> Result<(), LeaseError> {
@@ -64,6 +89,28 @@ impl Leases {
         Ok(())
     }
 
+    /// What the target has by a lease, or had until a moment ago, is not its to lend.
+    async fn are_the_targets_own(
+        &self,
+        impersonation: &Impersonation,
+        groups: &Names,
+    ) -> Result<(), LeaseError> {
+        let Some(target) = impersonation.target() else {
+            return Err(LeaseError::new(LeaseErrorKind::OutOfReach));
+        };
+        let now = self.now();
+        let loans = self.0.store.loans(target.key(), now).await;
+        let just_settled =
+            |loan: &Loan| { loan.settled_at }.is_some_and(|at| now <= at.saturating_add(KEPT));
+        let borrowed = |loan: &Loan| {
+            groups.contains(&loan.group) && (loan.standing != Standing::Own || just_settled(loan))
+        };
+        match loans.map_err(LeaseError::store)?.iter().any(borrowed) {
+            true => Err(LeaseError::new(LeaseErrorKind::NotOffered)),
+            false => Ok(()),
+        }
+    }
+
     async fn member(&self, impersonation: &Impersonation) -> Result<PoolUser, LeaseError> {
         let budget = Budget::of(self.0.patience);
         let sub = impersonation.actor().subject();
@@ -78,6 +125,7 @@ impl Leases {
     fn agree(
         &self,
         impersonation: &Impersonation,
+        user: &PoolUser,
         groups: Names,
         now: Timestamp,
     ) -> Result<Lease, LeaseError> {
@@ -85,7 +133,8 @@ impl Leases {
             .map_err(|error| LeaseError::because(LeaseErrorKind::Store, error.to_string()))?
             .id();
         let latest = now.saturating_add(self.0.longest);
-        let start = Start::of_lease(impersonation.permitted(), id, groups, now, latest);
+        let permit = impersonation.permitted();
+        let start = Start::of_lease(permit, user.username(), id, groups, now, latest);
         let state = State {
             deadline: now.saturating_add(TAKING),
             last_used_at: now,
@@ -105,8 +154,9 @@ impl Leases {
         now: Timestamp,
     ) -> Result<(), LeaseError> {
         let permit = impersonation.permitted();
+        let ask = lease.told();
         let lent = Lent {
-            ask: lease.agreed().ask(),
+            ask: &ask,
             people: [permit.actor(), permit.principal()],
             groups: &lease.groups(),
             deadline,
@@ -144,13 +194,14 @@ impl Leases {
     async fn begin(&self, lease: &Lease) -> Result<(), LeaseError> {
         let until = tokio::time::Instant::now() + self.0.patience;
         loop {
-            let begun = self.0.store.begin(lease.clone()).await;
+            let begun = self.0.store.begin(lease.clone(), self.0.per_actor).await;
             match begun.map_err(LeaseError::store)? {
                 Begun::New => return Ok(()),
                 Begun::Busy if tokio::time::Instant::now() < until => {
                     tokio::time::sleep(PAUSE).await;
                 }
                 Begun::Busy => return Err(LeaseError::new(LeaseErrorKind::Busy)),
+                Begun::TooMany => return Err(LeaseError::new(LeaseErrorKind::TooMany)),
             }
         }
     }
@@ -177,12 +228,34 @@ impl Leases {
                 .await;
             added.map_err(LeaseError::pool)?;
         }
+        self.went_to(user, &lent, budget).await?;
         let held = store.hold(lease.id(), deadline, self.now()).await;
         if let Some(held) = held.map_err(LeaseError::store)? {
             return Ok(held);
         }
         self.undo(lease, &lent).await?;
         Err(over())
+    }
+
+    /// Groups are given to a username, which may have become somebody else's meanwhile.
+    async fn went_to(
+        &self,
+        user: &PoolUser,
+        lent: &Names,
+        budget: Budget,
+    ) -> Result<(), LeaseError> {
+        let (api, username) = (&*self.0.api, user.username());
+        let found = budget.call(|| api.get_user(username)).await;
+        let is_it = |found: &PoolUser| found.sub() == user.sub();
+        if found.map_err(LeaseError::pool)?.as_ref().is_some_and(is_it) {
+            return Ok(());
+        }
+        for group in lent.iter() {
+            let removed = budget.call(|| api.remove_from_group(username, group)).await;
+            removed.map_err(LeaseError::pool)?;
+        }
+        let somebody = "the username has become somebody else's";
+        Err(LeaseError::because(LeaseErrorKind::Pool, somebody))
     }
 
     /// The lease was swept while its groups were added, and they may have been added after that.
@@ -200,27 +273,6 @@ impl Leases {
         }
         Ok(())
     }
-
-    fn end_with_the_grant(&self, impersonation: &Impersonation, lease: &Lease) {
-        if impersonation.grant_id().is_none() {
-            return;
-        }
-        let (leases, lease) = (Arc::downgrade(&self.0), lease.clone());
-        let ended = impersonation.ended();
-        // Not for ever: it ends by itself, and a sweep sees to that.
-        let longest = self.0.longest;
-        tokio::spawn(async move {
-            if tokio::time::timeout(longest, ended).await.is_err() {
-                return;
-            }
-            let Some(leases) = leases.upgrade().map(Self) else {
-                return;
-            };
-            if let Err(error) = leases.end(lease.id(), EndReason::ActorSessionEnded).await {
-                tracing::warn!(target: "impersonation", %error, "a lease whose grant ended is still to be taken back");
-            }
-        });
-    }
 }
 
 fn once_each(groups: &Names) -> Names {
@@ -228,4 +280,6 @@ fn once_each(groups: &Names) -> Names {
 }
 
 const TAKING: Duration = Duration::from_secs(30);
+/// How long a directory may remember groups.
+const KEPT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);

@@ -1,8 +1,7 @@
-use super::outcome::{Outcome, after, membership, names, none_owed, same};
+use super::outcome::{ISSUER, Outcome, after, membership, names, none_owed, same};
+use super::pools::of;
 use super::{Stores, test_lease};
-use crate::cognito::lease::{Begun, Lease, Stage, Standing};
-use crate::identity::Identity;
-use crate::testing::TestGrant;
+use crate::cognito::lease::{Begun, Standing};
 
 pub(super) async fn what_was_there_before_is_not_lent(store: Stores) -> Outcome {
     let lease = test_lease("carol", &["a", "b", "c"]);
@@ -126,14 +125,6 @@ pub(super) async fn only_what_is_owed_is_settled(store: Stores) -> Outcome {
     same("when it was settled", settled, vec![Some(after(3))])
 }
 
-fn of(issuer: &str, subject: &str) -> Lease {
-    let lease = test_lease("carol", &["a"]);
-    let agreed = TestGrant::new("carol", "alice")
-        .actor(Identity::new(issuer, subject))
-        .ask(lease.agreed().ask().clone());
-    Lease::new(agreed.build(), Stage::Taking)
-}
-
 pub(super) async fn people_and_issuers_are_told_apart(store: Stores) -> Outcome {
     let (here, there) = (
         of("https://a.example", "carol"),
@@ -148,11 +139,8 @@ pub(super) async fn people_and_issuers_are_told_apart(store: Stores) -> Outcome 
         )?;
     }
     store.ended(&here, after(1)).await?;
-    same(
-        "what is owed",
-        store.owed().await?,
-        vec![membership(&here, "a")],
-    )?;
+    let owed = store.other.owed("https://a.example").await?;
+    same("what is owed", owed, vec![membership(&here, "a")])?;
     for (lease, standing) in [
         (&here, Standing::Owed),
         (&there, Standing::Lent),
@@ -191,20 +179,20 @@ pub(super) async fn what_is_settled_is_forgotten_later(store: Stores) -> Outcome
     store.taken(&alive, &[]).await?;
     store.ended(&old, after(1)).await?;
     // What is owed is not forgotten.
-    store.one.forget(after(1_000_000)).await?;
+    store.one.forget(ISSUER, after(1_000_000)).await?;
     same(
         "what is owed",
         store.owed().await?,
         vec![membership(&old, "a")],
     )?;
     store.one.settle(&membership(&old, "a"), after(5)).await?;
-    store.one.forget(after(5)).await?;
+    store.one.forget(ISSUER, after(5)).await?;
     same(
         "how many stand",
         store.loans(&old, after(6)).await?.len(),
         2,
     )?;
-    store.one.forget(after(6)).await?;
+    store.one.forget(ISSUER, after(6)).await?;
     let wanted = vec![("b".to_owned(), Standing::Lent)];
     same("how it stands", store.loans(&old, after(6)).await?, wanted)?;
     // Its id, too.

@@ -1,5 +1,6 @@
 mod memberships;
 mod outcome;
+mod pools;
 mod races;
 mod transitions;
 
@@ -112,6 +113,11 @@ const ROWS: &[Row] = rows! {
         people_and_issuers_are_told_apart,
         a_loan_is_over_at_its_deadline,
         what_is_settled_is_forgotten_later;
+    pools: nothing_is_said_of_another_pools_leases,
+        what_counts_is_told_by_its_id,
+        the_last_end_is_told,
+        what_was_never_held_is_settled_a_minute_later,
+        a_person_has_so_many_leases_and_no_more;
     races: of_many_leases_one_owes,
         notes_agree,
         a_beginning_against_an_end_loses_nothing;

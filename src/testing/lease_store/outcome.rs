@@ -45,6 +45,9 @@ pub(super) fn same<T: PartialEq + Debug>(what: &str, saw: T, wanted: T) -> Outco
     }
 }
 
+/// Whose people those of [`test_lease`](super::test_lease) are.
+pub(super) const ISSUER: &str = "https://issuer.example.com";
+
 pub(super) fn after(seconds: u64) -> Timestamp {
     Timestamp::from_unix_seconds(1_700_000_000).saturating_add(Duration::from_secs(seconds))
 }
@@ -65,8 +68,19 @@ pub(super) fn membership(lease: &Lease, group: &str) -> Membership {
 }
 
 impl Stores {
-    /// Begins, and notes what was there.
+    /// Begins, notes what was there, and holds it until its deadline.
     pub(super) async fn taken(&self, lease: &Lease, had: &[&str]) -> Outcome<Option<Names>> {
+        let lent = self.half_taken(lease, had).await?;
+        let held = self
+            .one
+            .hold(lease.id(), lease.deadline(), after(0))
+            .await?;
+        same("whether it is held", held.is_some(), true)?;
+        Ok(lent)
+    }
+
+    /// Begins, and notes what was there.
+    pub(super) async fn half_taken(&self, lease: &Lease, had: &[&str]) -> Outcome<Option<Names>> {
         self.begun(lease, Begun::New).await?;
         let had = had.to_vec().into();
         Ok(sorted(self.one.note(lease.id(), &had).await?))
@@ -75,17 +89,22 @@ impl Stores {
     pub(super) async fn begun(&self, lease: &Lease, wanted: Begun) -> Outcome {
         same(
             "what came of it",
-            self.one.begin(lease.clone()).await?,
+            self.one.begin(lease.clone(), usize::MAX).await?,
             wanted,
         )
     }
 
     pub(super) async fn ended(&self, lease: &Lease, at: Timestamp) -> Outcome<bool> {
-        Ok(self.other.end(lease.id(), stopped(at)).await?.is_some())
+        Ok({
+            self.other
+                .end(lease.member().issuer(), lease.id(), stopped(at))
+        }
+        .await?
+        .is_some())
     }
 
     pub(super) async fn owed(&self) -> Outcome<Vec<Membership>> {
-        let mut owed = self.other.owed().await?;
+        let mut owed = self.other.owed(ISSUER).await?;
         owed.sort_unstable();
         Ok(owed)
     }
@@ -115,5 +134,5 @@ pub(super) fn names(names: &[&str]) -> Option<Names> {
 
 /// By whom nothing is lent that counts.
 pub(super) async fn none_owed(store: &dyn LeaseStore) -> Outcome {
-    same("what is owed", store.owed().await?, Vec::new())
+    same("what is owed", store.owed(ISSUER).await?, Vec::new())
 }

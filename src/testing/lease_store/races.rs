@@ -1,4 +1,4 @@
-use super::outcome::{Outcome, after, membership, none_owed, same, stopped};
+use super::outcome::{ISSUER, Outcome, after, membership, none_owed, same, stopped};
 use super::{Stores, test_lease};
 use crate::cognito::lease::{Begun, Lease};
 
@@ -14,7 +14,7 @@ pub(super) async fn of_many_leases_one_owes(store: Stores) -> Outcome {
         tokio::spawn(async move {
             let handle = [&store.one, &store.other][number % 2];
             handle
-                .end(&id, stopped(after(1)))
+                .end(ISSUER, &id, stopped(after(1)))
                 .await
                 .map(|ended| ended.is_some())
         })
@@ -64,22 +64,22 @@ pub(super) async fn a_beginning_against_an_end_loses_nothing(store: Stores) -> O
         store.taken(&one, &[]).await?;
         let (first, second) = (store.one.clone(), store.other.clone());
         let (id, beginning) = (*one.id(), two.clone());
-        let ending = tokio::spawn(async move { first.end(&id, stopped(after(1))).await });
-        let begun = tokio::spawn(async move { second.begin(beginning).await });
+        let ending = tokio::spawn(async move { first.end(ISSUER, &id, stopped(after(1))).await });
+        let begun = tokio::spawn(async move { second.begin(beginning, MANY).await });
         ending.await??;
         match begun.await?? {
             Begun::New => {
                 none_owed(&*store.one).await?;
                 store.ended(&two, after(2)).await?;
             }
-            Begun::Busy => {}
+            Begun::Busy | Begun::TooMany => {}
         }
         same(
             "what is owed",
             store.owed().await?,
             vec![membership(&one, "a")],
         )?;
-        store.one.settle(&membership(&one, "a"), after(3)).await?;
+        store.one.settle(&membership(&one, "a"), after(100)).await?;
     }
     Ok(())
 }

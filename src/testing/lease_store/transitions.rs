@@ -1,4 +1,4 @@
-use super::outcome::{Outcome, after, same, stopped};
+use super::outcome::{ISSUER, Outcome, after, same, stopped};
 use super::{Stores, test_lease};
 use crate::cognito::lease::{Begun, Stage};
 use crate::grant::End;
@@ -27,13 +27,13 @@ pub(super) async fn an_id_is_never_used_twice(store: Stores) -> Outcome {
     store.begun(&lease, Begun::New).await?;
     same(
         "whether it began",
-        store.other.begin(lease.clone()).await.is_ok(),
+        store.other.begin(lease.clone(), 9).await.is_ok(),
         false,
     )?;
     store.ended(&lease, after(1)).await?;
     same(
         "whether it began",
-        store.other.begin(lease).await.is_ok(),
+        store.other.begin(lease, 9).await.is_ok(),
         false,
     )
 }
@@ -79,10 +79,13 @@ pub(super) async fn the_first_end_stays(store: Stores) -> Outcome {
         at: after(5),
         by: Some(IdentityKey::new("https://issuer.example.com", "boss")),
     };
-    let ended = store.one.end(lease.id(), end.clone()).await?;
+    let ended = store.one.end(ISSUER, lease.id(), end.clone()).await?;
     let told = ended.and_then(|lease| lease.agreed().state().end.clone());
     same("its end", told, Some(end))?;
-    let again = store.other.end(lease.id(), stopped(after(6))).await?;
+    let again = store
+        .other
+        .end(ISSUER, lease.id(), stopped(after(6)))
+        .await?;
     same("whether it ended again", again.is_some(), false)?;
     let unknown = test_lease("dora", &["a"]);
     same(
@@ -98,14 +101,14 @@ pub(super) async fn what_lapsed_is_told_until_it_ends(store: Stores) -> Outcome 
     for (now, wanted) in [(59, 0), (60, 1), (1000, 1)] {
         same(
             "how many lapsed",
-            store.other.lapsed(after(now)).await?.len(),
+            store.other.lapsed(ISSUER, after(now)).await?.len(),
             wanted,
         )?;
     }
     store.ended(&lease, after(60)).await?;
     same(
         "how many lapsed",
-        store.other.lapsed(after(60)).await?.len(),
+        store.other.lapsed(ISSUER, after(60)).await?.len(),
         0,
     )
 }

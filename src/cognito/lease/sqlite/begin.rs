@@ -7,21 +7,29 @@ use crate::identity::Names;
 use crate::sqlite::Connections;
 use crate::terms::GrantId;
 
-pub(super) async fn begin(file: &Connections, lease: &Lease) -> Result<Begun, Fault> {
+pub(super) async fn begin(
+    file: &Connections,
+    lease: &Lease,
+    per_actor: usize,
+) -> Result<Begun, Fault> {
     let mut lent = file.writer().await?;
     let mut all = lent.connection.begin_with("BEGIN IMMEDIATE").await?;
-    let begun = begin_in(&mut all, lease).await;
+    let begun = begin_in(&mut all, lease, per_actor).await;
     match &begun {
         Ok(Begun::New) => all.commit().await?,
         // Nothing happened; the connection is as good as before.
-        Ok(Begun::Busy) | Err(Fault::Id) => all.rollback().await?,
+        Ok(Begun::Busy | Begun::TooMany) | Err(Fault::Id) => all.rollback().await?,
         Err(_) => return begun,
     }
     lent.give_back();
     begun
 }
 
-async fn begin_in(all: &mut SqliteConnection, lease: &Lease) -> Result<Begun, Fault> {
+async fn begin_in(
+    all: &mut SqliteConnection,
+    lease: &Lease,
+    per_actor: usize,
+) -> Result<Begun, Fault> {
     let (id, member) = (lease.id().as_bytes().as_slice(), lease.member());
     let known: i64 = sqlx::query_scalar("SELECT count(*) FROM ti_lease WHERE id = ?")
         .bind(id)
@@ -29,6 +37,15 @@ async fn begin_in(all: &mut SqliteConnection, lease: &Lease) -> Result<Begun, Fa
         .await?;
     if known > 0 {
         return Err(Fault::Id);
+    }
+    let alive: i64 = sqlx::query_scalar(ALIVE)
+        .bind(member.subject())
+        .bind(member.issuer())
+        .bind(millis(lease.agreed().started_at()))
+        .fetch_one(&mut *all)
+        .await?;
+    if usize::try_from(alive).is_ok_and(|alive| alive >= per_actor) {
+        return Ok(Begun::TooMany);
     }
     sqlx::query(INSERT)
         .bind(id)
@@ -93,6 +110,9 @@ pub(super) async fn note(
     lent.give_back();
     Ok((!counting.is_empty()).then(|| groups.into()))
 }
+
+const ALIVE: &str = "SELECT count(*) FROM ti_lease \
+    WHERE member_sub = ? AND member_iss = ? AND ended_at IS NULL AND deadline > ?";
 
 const INSERT: &str = "INSERT INTO ti_lease (id, member_sub, member_iss, held, deadline, agreed) \
     VALUES (?, ?, ?, ?, ?, ?)";

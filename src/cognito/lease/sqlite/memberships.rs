@@ -2,15 +2,17 @@ use sqlx::Connection;
 
 use super::error::Fault;
 use super::row::{column, millis, moment};
-use crate::cognito::lease::{Loan, Membership, Standing};
+use crate::cognito::lease::{Loan, Membership, Standing, UNSURE};
 use crate::identity::IdentityKey;
 use crate::sqlite::Connections;
 use crate::time::Timestamp;
 
-pub(super) async fn owed(file: &Connections) -> Result<Vec<Membership>, Fault> {
+pub(super) async fn owed(file: &Connections, issuer: &str) -> Result<Vec<Membership>, Fault> {
     let mut lent = file.reader().await?;
-    let rows: Vec<(String, String, String)> =
-        sqlx::query_as(OWED).fetch_all(&mut lent.connection).await?;
+    let rows: Vec<(String, String, String)> = sqlx::query_as(OWED)
+        .bind(issuer)
+        .fetch_all(&mut lent.connection)
+        .await?;
     lent.give_back();
     let membership = |(subject, issuer, group): (String, String, String)| Membership {
         member: IdentityKey::new(issuer, subject),
@@ -30,6 +32,7 @@ pub(super) async fn settle(
         .bind(membership.member.subject())
         .bind(membership.member.issuer())
         .bind(&membership.group)
+        .bind(millis(at.saturating_sub(UNSURE)))
         .execute(&mut lent.connection)
         .await?;
     lent.give_back();
@@ -66,11 +69,16 @@ pub(super) async fn loans(
     Ok(loans)
 }
 
-pub(super) async fn forget(file: &Connections, before: Timestamp) -> Result<(), Fault> {
+pub(super) async fn forget(
+    file: &Connections,
+    issuer: &str,
+    before: Timestamp,
+) -> Result<(), Fault> {
     let mut lent = file.writer().await?;
     let mut all = lent.connection.begin_with("BEGIN IMMEDIATE").await?;
     for statement in [FORGET_GROUPS, FORGET_LEASES, FORGET_MEMBERSHIPS] {
         sqlx::query(statement)
+            .bind(issuer)
             .bind(millis(before))
             .execute(&mut *all)
             .await?;
@@ -81,15 +89,18 @@ pub(super) async fn forget(file: &Connections, before: Timestamp) -> Result<(), 
 }
 
 const OWED: &str = "SELECT m.member_sub, m.member_iss, m.name FROM ti_membership AS m \
-    WHERE m.lent = 1 AND NOT EXISTS \
+    WHERE m.member_iss = ? AND m.lent = 1 AND NOT EXISTS \
     (SELECT 1 FROM ti_lease_group AS g WHERE g.member_sub = m.member_sub \
      AND g.member_iss = m.member_iss AND g.name = m.name AND g.counts = 1) \
-    ORDER BY m.member_iss, m.member_sub, m.name LIMIT 200";
+    ORDER BY m.member_sub, m.name LIMIT 200";
 
 const SETTLE: &str = "UPDATE ti_membership AS m SET lent = NULL, settled_at = ? \
     WHERE m.member_sub = ? AND m.member_iss = ? AND m.name = ? AND m.lent = 1 AND NOT EXISTS \
     (SELECT 1 FROM ti_lease_group AS g WHERE g.member_sub = m.member_sub \
-     AND g.member_iss = m.member_iss AND g.name = m.name AND g.counts = 1)";
+     AND g.member_iss = m.member_iss AND g.name = m.name AND g.counts = 1) AND NOT EXISTS \
+    (SELECT 1 FROM ti_lease_group AS g JOIN ti_lease AS l ON l.id = g.lease \
+     WHERE g.member_sub = m.member_sub AND g.member_iss = m.member_iss AND g.name = m.name \
+     AND l.held = 0 AND l.ended_at > ?)";
 
 const LOANS: &str = "SELECT m.name, m.lent, m.settled_at, EXISTS \
     (SELECT 1 FROM ti_lease_group AS g JOIN ti_lease AS l ON l.id = g.lease \
@@ -98,11 +109,11 @@ const LOANS: &str = "SELECT m.name, m.lent, m.settled_at, EXISTS \
     FROM ti_membership AS m WHERE m.member_sub = ? AND m.member_iss = ? ORDER BY m.name";
 
 const FORGET_GROUPS: &str = "DELETE FROM ti_lease_group WHERE lease IN \
-    (SELECT id FROM ti_lease WHERE ended_at < ?)";
+    (SELECT id FROM ti_lease WHERE member_iss = ? AND ended_at < ?)";
 
-const FORGET_LEASES: &str = "DELETE FROM ti_lease WHERE ended_at < ?";
+const FORGET_LEASES: &str = "DELETE FROM ti_lease WHERE member_iss = ? AND ended_at < ?";
 
-const FORGET_MEMBERSHIPS: &str = "DELETE FROM ti_membership AS m WHERE m.lent IS NULL \
+const FORGET_MEMBERSHIPS: &str = "DELETE FROM ti_membership AS m WHERE m.member_iss = ? AND m.lent IS NULL \
     AND (m.settled_at IS NULL OR m.settled_at < ?) AND NOT EXISTS \
     (SELECT 1 FROM ti_lease_group AS g WHERE g.member_sub = m.member_sub \
      AND g.member_iss = m.member_iss AND g.name = m.name AND g.counts = 1)";

@@ -22,6 +22,7 @@
 mod begin;
 mod error;
 mod memberships;
+mod reading;
 mod row;
 mod transitions;
 
@@ -66,8 +67,8 @@ impl SqliteLeases {
 }
 
 impl LeaseStore for SqliteLeases {
-    fn begin(&self, lease: Lease) -> Answer<Result<Begun, StoreError>> {
-        self.later(|file| async move { begin::begin(&file, &lease).await })
+    fn begin(&self, lease: Lease, per_actor: usize) -> Answer<Result<Begun, StoreError>> {
+        self.later(move |file| async move { begin::begin(&file, &lease, per_actor).await })
     }
 
     fn note(&self, id: &GrantId, had: &Names) -> Answer<Result<Option<Names>, StoreError>> {
@@ -85,17 +86,45 @@ impl LeaseStore for SqliteLeases {
         self.later(move |file| async move { transitions::hold(&file, &id, deadline, now).await })
     }
 
-    fn end(&self, id: &GrantId, end: End) -> Answer<Result<Option<Lease>, StoreError>> {
+    fn end(
+        &self,
+        issuer: &str,
+        id: &GrantId,
+        end: End,
+    ) -> Answer<Result<Option<Lease>, StoreError>> {
+        let (issuer, id) = (issuer.to_owned(), *id);
+        self.later(move |file| async move { transitions::end(&file, &issuer, &id, &end).await })
+    }
+
+    fn find(&self, id: &GrantId) -> Answer<Result<Option<Lease>, StoreError>> {
         let id = *id;
-        self.later(move |file| async move { transitions::end(&file, &id, &end).await })
+        self.later(move |file| async move { reading::find(&file, &id).await })
     }
 
-    fn lapsed(&self, now: Timestamp) -> Answer<Result<Vec<Lease>, StoreError>> {
-        self.later(move |file| async move { transitions::lapsed(&file, now).await })
+    fn counting(
+        &self,
+        issuer: &str,
+        behind: Option<&GrantId>,
+    ) -> Answer<Result<Vec<Lease>, StoreError>> {
+        let (issuer, behind) = (issuer.to_owned(), behind.copied());
+        self.later(
+            move |file| async move { reading::counting(&file, &issuer, behind.as_ref()).await },
+        )
     }
 
-    fn owed(&self) -> Answer<Result<Vec<Membership>, StoreError>> {
-        self.later(|file| async move { memberships::owed(&file).await })
+    fn lapsed(&self, issuer: &str, now: Timestamp) -> Answer<Result<Vec<Lease>, StoreError>> {
+        let issuer = issuer.to_owned();
+        self.later(move |file| async move { reading::lapsed(&file, &issuer, now).await })
+    }
+
+    fn owed(&self, issuer: &str) -> Answer<Result<Vec<Membership>, StoreError>> {
+        let issuer = issuer.to_owned();
+        self.later(move |file| async move { memberships::owed(&file, &issuer).await })
+    }
+
+    fn last(&self, membership: &Membership) -> Answer<Result<Option<Lease>, StoreError>> {
+        let membership = membership.clone();
+        self.later(move |file| async move { reading::last(&file, &membership).await })
     }
 
     fn settle(&self, membership: &Membership, at: Timestamp) -> Answer<Result<(), StoreError>> {
@@ -108,8 +137,9 @@ impl LeaseStore for SqliteLeases {
         self.later(move |file| async move { memberships::loans(&file, &member, now).await })
     }
 
-    fn forget(&self, before: Timestamp) -> Answer<Result<(), StoreError>> {
-        self.later(move |file| async move { memberships::forget(&file, before).await })
+    fn forget(&self, issuer: &str, before: Timestamp) -> Answer<Result<(), StoreError>> {
+        let issuer = issuer.to_owned();
+        self.later(move |file| async move { memberships::forget(&file, &issuer, before).await })
     }
 
     fn check(&self) -> Result<(), StoreError> {

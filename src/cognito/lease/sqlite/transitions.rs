@@ -1,7 +1,7 @@
 use sqlx::Connection;
 
 use super::error::Fault;
-use super::row::{find, millis, read, select};
+use super::row::{find, millis};
 use crate::cognito::lease::Lease;
 use crate::grant::End;
 use crate::sqlite::Connections;
@@ -36,6 +36,7 @@ pub(super) async fn hold(
 
 pub(super) async fn end(
     file: &Connections,
+    issuer: &str,
     id: &GrantId,
     because: &End,
 ) -> Result<Option<Lease>, Fault> {
@@ -48,6 +49,7 @@ pub(super) async fn end(
         .bind(by.map(|by| by.subject()))
         .bind(by.map(|by| by.issuer()))
         .bind(id.as_bytes().as_slice())
+        .bind(issuer)
         .execute(&mut *all)
         .await?;
     if changed.rows_affected() == 0 {
@@ -71,30 +73,8 @@ pub(super) async fn end(
     ended
 }
 
-/// A row that makes no sense is left out: it must not keep the others from being ended.
-pub(super) async fn lapsed(file: &Connections, now: Timestamp) -> Result<Vec<Lease>, Fault> {
-    let mut lent = file.reader().await?;
-    let rows = sqlx::query(select!(
-        "WHERE ended_at IS NULL AND deadline <= ? ORDER BY deadline LIMIT 200"
-    ))
-    .bind(millis(now))
-    .fetch_all(&mut lent.connection)
-    .await?;
-    lent.give_back();
-    let (sound, damaged): (Vec<_>, Vec<_>) = rows.iter().map(read).partition(Result::is_ok);
-    if !damaged.is_empty() {
-        tracing::error!(
-            target: "impersonation",
-            rows = damaged.len(),
-            path = %file.database.path.display(),
-            "stored leases make no sense, and cannot be ended"
-        );
-    }
-    Ok(sound.into_iter().filter_map(Result::ok).collect())
-}
-
 const END: &str = "UPDATE ti_lease SET ended_at = ?, end_reason = ?, ended_by_sub = ?, ended_by_iss = ? \
-    WHERE id = ? AND ended_at IS NULL";
+    WHERE id = ? AND member_iss = ? AND ended_at IS NULL";
 
 const COUNTS_NO_MORE: &str = "UPDATE ti_lease_group SET counts = 0 WHERE lease = ?";
 
