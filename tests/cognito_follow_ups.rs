@@ -63,7 +63,6 @@ impl Desk {
             per_actor: 10,
             keep_ended: 1000,
             others: Others::Replaced,
-            keep_ended: 100,
             now: agreed.started_at(),
         };
         let Started::New(grant, _) = self.store.start(agreed, limit).await.unwrap() else {

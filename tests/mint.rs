@@ -90,11 +90,11 @@ async fn recorded(desk: &Desk, accepted: &[Issuer], token: &str, ask: Ask) -> Re
     let clock = std::sync::Arc::new(desk.clock.clone());
     let sink = std::sync::Arc::new(desk.sink.clone());
     let trail = Trail::new(sink, clock, DenialLimit::default());
-    let open = trail.open(permit, now);
     let (parts, ()) = http::Request::post("/alice/impersonate")
         .body(())
         .unwrap()
         .into_parts();
+    let open = trail.open(permit, &parts, now);
     open.write(&parts).await.unwrap()
 }
 

@@ -230,7 +230,11 @@ async fn sign_outs_and_revocations_follow_the_end_of_a_grant() {
             if by_token {
                 let token = RefreshToken::new(pool.web.clone(), refresh.clone());
                 let find = move |origin: &str| (origin == "origin-7").then(|| token.clone());
-                grants.on_end(cognito::revoke_tokens_on_end(&pool.pool(), find).unwrap());
+                grants.on_end(
+                    cognito::revoke_tokens_on_end(&pool.pool(), find)
+                        .unwrap()
+                        .when(EndReason::ALL),
+                );
             } else {
                 let sign_out = cognito::sign_out_on_end(&pool.pool()).unwrap();
                 grants.on_end(sign_out.actor_when([EndReason::Revoked]));
@@ -247,7 +251,7 @@ async fn sign_outs_and_revocations_follow_the_end_of_a_grant() {
             let limit = StartLimit {
                 per_actor: 1,
                 others: Others::Stay,
-                keep_ended: 1000,
+                keep_ended: 100,
                 now: agreed.started_at(),
             };
             let started = store.start(agreed.clone(), limit).await.unwrap();
