@@ -10,11 +10,13 @@
 //! the token in its cache, one behind the fastest peer. Each has threads of its own; the client has one
 //! more, and only one server is asked at a time, in slices of 0.4 s, in turn. Ratios are medians of the
 //! ratios within a round. The client writes the same bytes and reads as many as the first answer
-//! had, which costs it far less than it costs the server; the busy column shows whether the server was at
-//! its limit, without which no ratio means anything.
+//! had, which costs it far less than it costs the server.
 //!
-//! On a machine with two cores the client has the other core while the server has one worker. With two
-//! workers it takes its share of them, so the second table is no server's scaling: see `benches/threads.rs`.
+//! A server with one worker has the first core, the client the second. How busy that worker was shows
+//! whether it was at its limit, without which requests per second say little: where neighbours take the
+//! core away, or the client is too slow, look at the time that its thread ran for one request, in the
+//! kernel and outside, which nobody else's load adds to. On a machine with two cores the client takes its
+//! share of both while there are two workers, so the second table is no server's scaling: see `benches/threads.rs`.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -68,6 +70,11 @@ impl Slice {
     fn at(&self, share: f64) -> f64 {
         rank(self.times.clone(), share)
     }
+
+    /// Of the server's threads for one request, in microseconds.
+    fn cost(&self) -> f64 {
+        self.busy / self.per_second * 1e6
+    }
 }
 
 fn main() -> Result<(), BoxError> {
@@ -78,7 +85,6 @@ fn main() -> Result<(), BoxError> {
         algorithm: Algorithm::RS256,
     };
     let request = request_bytes(&keys.token().sign());
-    let client = Builder::new_current_thread().enable_all().build()?;
     for workers in [1, 2] {
         let mut targets = vec![
             serve("bare", workers, ours::bare())?,
@@ -90,7 +96,17 @@ fn main() -> Result<(), BoxError> {
             )?,
         ];
         let rounds = if workers == 1 { rounds } else { rounds / 2 };
-        client.block_on(ask_all(&mut targets, &request, rounds))?;
+        let asking = thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                if workers == 1 {
+                    pin(1);
+                }
+                let client = Builder::new_current_thread().enable_all().build()?;
+                client.block_on(ask_all(&mut targets, &request, rounds))
+            });
+            asking.join()
+        });
+        asking.map_err(|_| "the client failed")??;
         print(&targets, workers);
     }
     Ok(())
@@ -108,6 +124,7 @@ where
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
         if workers == 1 {
+            pin(0);
             note_thread(&started);
         }
         let runtime = runtime(workers, started)?;
@@ -139,6 +156,14 @@ fn runtime(workers: usize, started: Arc<Mutex<Vec<PathBuf>>>) -> Result<Runtime,
         builder.on_thread_start(move || note_thread(&started));
     }
     Ok(builder.enable_all().build()?)
+}
+
+/// Keeps this thread on one core, where there is such a core and the system lets it.
+fn pin(index: usize) {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    if let Some(core) = cores.get(index) {
+        core_affinity::set_for_current(*core);
+    }
 }
 
 fn note_thread(threads: &Mutex<Vec<PathBuf>>) {
@@ -270,8 +295,18 @@ async fn drive(
 fn print(targets: &[Target], workers: usize) {
     println!("\nworkers: {workers}, {} rounds", targets[0].slices.len());
     println!(
-        "{:<26} {:>9} {:>7} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        "server", "req/s", "x bare", "busy", "p50 us", "p99 us", "p99.9 us", "p99 x", "p99.9 x"
+        "{:<26} {:>9} {:>7} {:>6} {:>8} {:>7} {:>8} {:>8} {:>8} {:>7} {:>7}",
+        "server",
+        "req/s",
+        "x bare",
+        "busy",
+        "ran us",
+        "x bare",
+        "p50 us",
+        "p99 us",
+        "p99.9",
+        "p99 x",
+        "p99.9 x"
     );
     let of = |target: &Target, value: &dyn Fn(&Slice) -> f64| -> Vec<f64> {
         target.slices.iter().map(value).collect()
@@ -282,11 +317,13 @@ fn print(targets: &[Target], workers: usize) {
     let bare = &targets[0];
     for target in targets {
         println!(
-            "{:<26} {:>9.0} {:>7.3} {:>6.2} {:>8.1} {:>8.1} {:>8.1} {:>8.2} {:>8.2}",
+            "{:<26} {:>9.0} {:>7.3} {:>6.2} {:>8.2} {:>7.3} {:>8.0} {:>8.0} {:>8.0} {:>7.2} {:>7.2}",
             target.name,
             median(of(target, &|slice| slice.per_second)),
             against(target, bare, &|slice| slice.per_second),
             median(of(target, &|slice| slice.busy)),
+            median(of(target, &Slice::cost)),
+            against(target, bare, &Slice::cost),
             median(of(target, &|slice| slice.at(0.5))),
             median(of(target, &|slice| slice.at(0.99))),
             median(of(target, &|slice| slice.at(0.999))),
@@ -296,7 +333,8 @@ fn print(targets: &[Target], workers: usize) {
     }
     let (own, peer) = (&targets[1], &targets[2]);
     println!(
-        "the peer's requests per second, ours to its: {:.2}",
-        against(own, peer, &|slice| slice.per_second)
+        "ours serves {:.2} times as many requests per second as the peer, in {:.2} of its time for each",
+        against(own, peer, &|slice| slice.per_second),
+        against(own, peer, &Slice::cost),
     );
 }
