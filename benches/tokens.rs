@@ -66,7 +66,7 @@ impl Subject {
         let filled = allocation_counter::measure(|| {
             let built = Authenticator::builder()
                 .issuer(issuer.issuer())
-                .cache(CacheLimits::new(places, places * 4_096))
+                .cache(CacheLimits::new(places, places * 8_192))
                 .build()
                 .expect("a sound configuration");
             assert_eq!(ask(&built, built.clock().now(), &tokens), size);

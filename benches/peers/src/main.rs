@@ -11,9 +11,10 @@
 //! machine weighs on all alike. Allocations are counted exactly, for one call after warming up. Who
 //! cannot be built offline, or does not check, is left out, and the reason is printed.
 //!
-//! No peer remembers a token. Each is measured twice all the same, so that both sides of a comparison
-//! get the same tokens: with one, beside this layer warm, and with tokens that were never there before, beside it cold.
-//! A few calls that are not timed go before each batch: none finds its code warmer than another.
+//! No peer remembers a token, and yet each is faster when it gets the same one again and again: the
+//! processor learns the branches of that one signature. So each is measured twice: with one token, beside
+//! this layer warm, and with tokens that were never there before, beside it cold. A few calls
+//! that are not timed go before each batch, so that none finds its code warmer than another.
 
 use std::convert::Infallible;
 use std::rc::Rc;
