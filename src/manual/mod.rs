@@ -7,6 +7,7 @@
 //! | [`issuers`] | Whose tokens count, and with which keys are they checked? |
 //! | [`errors`] | What does the layer answer, and what is logged? |
 //! | [`observability`] | What stands on spans, in logs and in the audit? |
+//! | [`performance`] | What does it cost, and how large should the cache be? |
 //! | [`embedding`] | Where does the layer stand in axum, hyper and tonic? |
 //! | [`grants`] | How does a token for a user begin, and how does it end? |
 //! | `cognito` (feature `cognito`) | How do Cognito user pools come in, and which strategy fits? |
@@ -55,6 +56,9 @@ pub mod errors {}
 
 #[doc = include_str!("observability.md")]
 pub mod observability {}
+
+#[doc = include_str!("performance.md")]
+pub mod performance {}
 
 #[doc = include_str!("embedding.md")]
 pub mod embedding {}

@@ -1,0 +1,245 @@
+//! Does the cache of verified tokens stay as fast as a plain hash map, however many tokens it holds?
+//!
+//! ```text
+//! cargo bench --bench tokens              # up to a million, some minutes, 5 GB
+//! cargo bench --bench tokens -- 100000    # fewer
+//! ```
+//!
+//! `Authenticator::authenticate` for a token that it has seen, which is one look-up, the comparison with the
+//! whole token, the times, whether its key is still published, and a clone of the claims, beside what
+//! a plain `HashMap` with the same hash function does when asked for the same token: the whole
+//! comparison, and the clone of an `Arc`. Tokens are drawn evenly and by Zipf's law (s = 1: the second
+//! comes half as often as the first), and lie in the processor's cache as those that were just read from a
+//! socket do. Both are asked in turn for the same tokens, in batches, in one run. One thread asks and
+//! counts the bytes; another one signs ahead.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tower_impersonate::testing::TestIssuer;
+use tower_impersonate::time::Timestamp;
+use tower_impersonate::token::{Algorithm, Authenticator, CacheLimits};
+
+const SIZES: [usize; 4] = [1, 1_000, 100_000, 1_000_000];
+const ROUNDS: usize = 400;
+const BATCH: usize = 256;
+const CHUNK: usize = 5_000;
+
+/// In place of what the cache keeps with a token.
+type Kept = Arc<[u8; 240]>;
+type Map = HashMap<Box<str>, Kept, foldhash::quality::RandomState>;
+
+fn main() {
+    let most = std::env::args().find_map(|argument| argument.parse().ok());
+    let most: usize = most.unwrap_or(usize::MAX);
+    println!(
+        "{:>9} {:<8} {:>9} {:>9} {:>7} {:>9} {:>11} {:>11}",
+        "tokens", "drawn", "cache ns", "map ns", "x map", "p10 x", "cache bytes", "token bytes"
+    );
+    for size in SIZES.into_iter().filter(|size| *size <= most) {
+        Subject::new(size).measure();
+    }
+}
+
+/// A cache and a map with the same tokens.
+struct Subject {
+    authenticator: Authenticator,
+    now: Timestamp,
+    map: Map,
+    tokens: Vec<String>,
+    /// For each token, by the allocator's count: its text, what was read from it, and its part of the
+    /// index, of which some places stay empty.
+    cache_bytes: i64,
+}
+
+impl Subject {
+    fn new(size: usize) -> Self {
+        let issuer = TestIssuer::offline("https://issuer.example.com");
+        let tokens: Vec<String> = signed(&issuer, size).into_iter().flatten().collect();
+        // The cache is made of parts, and none of them is filled evenly.
+        let places = size + size / 4 + 1_000;
+        let mut authenticator = None;
+        let filled = allocation_counter::measure(|| {
+            let built = Authenticator::builder()
+                .issuer(issuer.issuer())
+                .cache(CacheLimits::new(places, places * 8_192))
+                .build()
+                .expect("a sound configuration");
+            assert_eq!(ask(&built, built.clock().now(), &tokens), size);
+            authenticator = Some(built);
+        });
+        let authenticator = authenticator.expect("it was built");
+        let now = authenticator.clock().now();
+        let again = allocation_counter::measure(|| {
+            assert_eq!(ask(&authenticator, now, &tokens), size);
+        });
+        assert_eq!(again.count_total, 0, "each is there: none was read again");
+        let kept: Kept = Arc::new([0; 240]);
+        let entry = |token: &String| (token.as_str().into(), Arc::new(*kept));
+        Self {
+            now,
+            map: tokens.iter().map(entry).collect(),
+            authenticator,
+            cache_bytes: filled.bytes_current / size as i64,
+            tokens,
+        }
+    }
+
+    fn measure(&self) {
+        let size = self.tokens.len();
+        let letters = self.tokens.iter().map(String::len).sum::<usize>() / size;
+        for drawn in [Drawn::Zipf, Drawn::Evenly] {
+            let mut draw = Draw::new(drawn, size);
+            let (mut cache, mut map) = (Vec::new(), Vec::new());
+            for round in 0..ROUNDS {
+                let tokens = self.arrived(&mut draw);
+                // Who is asked first changes: the second one finds the tokens' text warmer.
+                let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
+                for turn in order {
+                    let began = Instant::now();
+                    let found = match turn {
+                        0 => ask(&self.authenticator, self.now, &tokens),
+                        _ => self.ask_map(&tokens),
+                    };
+                    let took = per_token(began.elapsed());
+                    assert_eq!(found, BATCH);
+                    if turn == 0 { &mut cache } else { &mut map }.push(took);
+                }
+            }
+            let ratios: Vec<f64> = cache.iter().zip(&map).map(|(own, map)| own / map).collect();
+            println!(
+                "{size:>9} {:<8} {:>9.0} {:>9.0} {:>7.2} {:>9.2} {:>11} {letters:>11}",
+                drawn.name(),
+                rank(cache, 0.5),
+                rank(map, 0.5),
+                rank(ratios.clone(), 0.5),
+                rank(ratios, 0.1),
+                self.cache_bytes,
+            );
+        }
+    }
+
+    /// Copies, as a server has them in the buffer of a connection.
+    fn arrived(&self, draw: &mut Draw) -> Vec<String> {
+        let tokens = &self.tokens;
+        (0..BATCH).map(|_| tokens[draw.next()].clone()).collect()
+    }
+
+    fn ask_map(&self, tokens: &[String]) -> usize {
+        let found = tokens.iter().filter(|token| {
+            let kept = self.map.get(token.as_str()).map(Arc::clone);
+            black_box(kept).is_some()
+        });
+        found.count()
+    }
+}
+
+/// How many of them are good.
+fn ask(authenticator: &Authenticator, now: Timestamp, tokens: &[String]) -> usize {
+    let good = tokens.iter().filter(|token| {
+        let claims = authenticator.authenticate(token, now).try_now();
+        matches!(black_box(claims), Ok(Ok(_)))
+    });
+    good.count()
+}
+
+#[derive(Clone, Copy)]
+enum Drawn {
+    Zipf,
+    Evenly,
+}
+
+impl Drawn {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Zipf => "by Zipf",
+            Self::Evenly => "evenly",
+        }
+    }
+}
+
+/// Positions in a list, always the same ones.
+struct Draw {
+    state: u64,
+    size: usize,
+    /// By Zipf's law: the sum of the shares up to each position.
+    sums: Vec<f64>,
+}
+
+impl Draw {
+    fn new(drawn: Drawn, size: usize) -> Self {
+        let mut sum = 0.0;
+        let share = |rank: usize| {
+            sum += 1.0 / (rank + 1) as f64;
+            sum
+        };
+        Self {
+            state: 0x9e37_79b9_7f4a_7c15,
+            size,
+            sums: match drawn {
+                Drawn::Zipf => (0..size).map(share).collect(),
+                Drawn::Evenly => Vec::new(),
+            },
+        }
+    }
+
+    fn next(&mut self) -> usize {
+        // Marsaglia's xorshift.
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        match self.sums.last() {
+            None => (self.state % self.size as u64) as usize,
+            Some(sum) => {
+                let drawn = (self.state >> 11) as f64 / (1_u64 << 53) as f64 * sum;
+                let rank = self.sums.partition_point(|sum| *sum < drawn);
+                rank.min(self.size - 1)
+            }
+        }
+    }
+}
+
+fn per_token(took: Duration) -> f64 {
+    took.as_nanos() as f64 / BATCH as f64
+}
+
+fn rank(mut values: Vec<f64>, share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[(values.len() as f64 * share) as usize]
+}
+
+/// Distinct tokens of the size that Cognito's have, signed on another thread.
+fn signed(issuer: &TestIssuer, tokens: usize) -> Receiver<Vec<String>> {
+    let (send, receive) = sync_channel(2);
+    let issuer = issuer.clone();
+    thread::spawn(move || {
+        let sign = |number: usize| {
+            issuer
+                .token(&format!("{number:08}-8041-70e3-5a55-6f1c0f2f3c11"))
+                .expires_in(Duration::from_secs(6 * 3600))
+                .username("carol")
+                .groups(["support", "customers"])
+                .scope("openid profile desk/read desk/write")
+                .claim("origin_jti", "5a1f0a6e-6a3f-4f0e-9f5e-0d1f6c1a7b11")
+                .claim("event_id", "0d1f6c1a-7b11-4f0e-9f5e-5a1f0a6e6a3f")
+                .claim(
+                    "device_key",
+                    "eu-west-1_2b1c0f2f-3c11-70e3-5a55-6f1c0f2f3c11",
+                )
+                .claim("jti", format!("{number:08}-4f0e-9f5e-5a1f0a6e6a3f"))
+                .algorithm(Algorithm::EdDSA)
+                .sign()
+        };
+        for first in (0..tokens).step_by(CHUNK) {
+            let chunk = (first..tokens.min(first + CHUNK)).map(sign).collect();
+            if send.send(chunk).is_err() {
+                break;
+            }
+        }
+    });
+    receive
+}
