@@ -14,6 +14,6 @@ impl Minting {
     }
 
     pub(in crate::middleware) fn is_for_another(&self, _: &Verified<Claims>) -> bool {
-        false
+        self.0.is_some()
     }
 }
