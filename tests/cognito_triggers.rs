@@ -138,7 +138,7 @@ async fn a_scoped_grant_has_its_scopes_and_a_read_only_one_its_mode_in_the_token
 
 /// The same bytes, and the same questions to the service.
 #[tokio::test]
-async fn whatever_is_wrong_with_a_code_or_a_user_the_answer_is_the_same() {
+async fn incident_a15_whatever_is_wrong_with_a_code_or_a_user_the_answer_is_the_same() {
     let pool = PaperPool::start().await;
     let other = SignInCode::random().unwrap();
     let (grant, used) = pool.carol_as_alice().await;

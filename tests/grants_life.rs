@@ -5,7 +5,7 @@
 //!
 //! Rows that are left out: S20, H11 and P32 (nobody is redirected), S25 (no marker role is made up), S26 (no failure URL),
 //! P2 (no remember tokens), P29 (approvals are not built), L8 (a bearer token is not sent by a browser by itself; cookies
-//! are protected by their origins, in `browser`), H21 (`smuggling.rs` has the headers of proxies, as A-131).
+//! have `attacks_cookie.rs`), H21 (`smuggling.rs` has the headers of proxies, as A-131).
 
 #[path = "support/causes.rs"]
 mod causes;

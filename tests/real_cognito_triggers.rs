@@ -374,7 +374,7 @@ fn subscriber_of(exported: &trace::Exported) -> impl Into<tracing::Dispatch> + u
 
 #[tokio::test]
 #[ignore = "needs the servers that ./tests/run starts"]
-async fn wrong_replayed_expired_foreign_and_ended_codes_fail_alike() {
+async fn incident_a15_wrong_replayed_expired_foreign_and_ended_codes_fail_alike() {
     let desk = Desk::start("V2_0").await;
     let token = desk.carol().await;
     let grant = desk.begin(&token, "alice").await;
