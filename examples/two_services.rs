@@ -80,7 +80,7 @@ async fn desk(port: u16) -> Result<(), BoxError> {
             Right::Introspect,
             policy::machines(["billing"]).of(&*url),
         )])
-        .client(tickets.scopes(["tickets:read"]))
+        .client(tickets.scopes(["tickets:read"]).exchanges_for(["billing"]))
         .client(billing)
         .build()?;
     let app = manage.routes().merge(manage.well_known());
