@@ -95,7 +95,7 @@ async fn recorded(desk: &Desk, accepted: &[Issuer], token: &str, ask: Ask) -> Re
         .unwrap()
         .into_parts();
     let open = trail.open(permit, &parts, now);
-    open.write(&parts).await.unwrap()
+    open.write().await.unwrap()
 }
 
 async fn by_carol(desk: &Desk, ask: Ask) -> Recorded {

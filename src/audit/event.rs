@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderName, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::audit::EventId;
@@ -197,28 +197,37 @@ pub struct CompletedInfo {
 impl<'a> RequestInfo<'a> {
     pub(super) fn of(parts: &'a Parts) -> Self {
         const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-        let text = |name, max| {
-            let value = parts.headers.get(name)?.to_str().ok()?;
-            Some(bounded(value, max))
-        };
+        let value = |name| parts.headers.get(name);
+        let (agent, id) = (value(header::USER_AGENT), value(REQUEST_ID));
+        Self::told(&parts.method, &parts.uri, agent, id)
+    }
+
+    pub(super) fn told(
+        method: &'a Method,
+        uri: &'a Uri,
+        user_agent: Option<&'a HeaderValue>,
+        request_id: Option<&'a HeaderValue>,
+    ) -> Self {
+        let text = |value: Option<&'a HeaderValue>, max| Some(bounded(value?.to_str().ok()?, max));
         Self {
-            method: bounded(parts.method.as_str(), 32),
-            path: bounded(parts.uri.path(), 1024),
-            user_agent: text(header::USER_AGENT, 256),
-            request_id: text(REQUEST_ID, 128),
+            method: bounded(method.as_str(), 32),
+            path: bounded(uri.path(), 1024),
+            user_agent: text(user_agent, 256),
+            request_id: text(request_id, 128),
         }
     }
 }
 
 fn bounded(text: &str, max: usize) -> &str {
-    let end = (0..=max.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at));
+    if text.len() <= max {
+        return text;
+    }
+    let end = { (0..=max).rev() }.find(|at| text.is_char_boundary(*at));
     &text[..end.unwrap_or(0)]
 }
 
 impl<'a> Event<'a> {
-    pub(super) fn request(record: &'a Record, parts: &'a Parts) -> Self {
+    pub(super) fn request(record: &'a Record) -> Self {
         let permit = &record.permit;
         Self {
             id: record.id,
@@ -233,7 +242,7 @@ impl<'a> Event<'a> {
             rule: None,
             left_out: 0,
             lost: 0,
-            request: Some(RequestInfo::of(parts)),
+            request: Some(record.outline.info()),
             completed: None,
             grant: permit.ask().grant().copied(),
             deadline: None,

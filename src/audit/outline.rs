@@ -2,38 +2,46 @@ use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, TE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 
-/// What of a request is needed to refuse something later on, when the request is gone: no credential,
-/// no cookie.
+use crate::audit::RequestInfo;
+use crate::terms::Mode;
+
+/// What of a request is needed to record it, and to refuse something later on when it is gone: no
+/// credential, no cookie.
 ///
 /// Taking it allocates nothing where the request's parts are shared, as those of a server are.
 pub(super) struct Outline {
     method: Method,
     uri: Uri,
     version: Version,
-    headers: [Option<HeaderValue>; COUNT],
+    told: [Option<HeaderValue>; TOLD.len()],
+    /// What an answer may depend on. Only one that may only read is refused when the request is gone.
+    asked: [Option<HeaderValue>; ASKED.len()],
 }
 
-const COUNT: usize = 6;
+/// What the record says.
+static TOLD: [HeaderName; 2] = [USER_AGENT, HeaderName::from_static("x-request-id")];
 
-static KEPT: [HeaderName; COUNT] = [
-    ACCEPT,
-    ACCEPT_LANGUAGE,
-    CONTENT_TYPE,
-    TE,
-    USER_AGENT,
-    HeaderName::from_static("x-request-id"),
-];
+static ASKED: [HeaderName; 4] = [ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, TE];
 
 impl Outline {
-    pub(super) fn of(request: &Parts) -> Self {
+    pub(super) fn of(request: &Parts, mode: Mode) -> Self {
+        let value = |name| request.headers.get(name).cloned();
         Self {
             method: request.method.clone(),
             uri: request.uri.clone(),
             version: request.version,
-            headers: KEPT
-                .each_ref()
-                .map(|name| request.headers.get(name).cloned()),
+            told: TOLD.each_ref().map(value),
+            asked: match mode {
+                Mode::ReadOnly => ASKED.each_ref().map(value),
+                Mode::Scoped | Mode::Full => [const { None }; ASKED.len()],
+            },
         }
+    }
+
+    /// What the record says of it.
+    pub(super) fn info(&self) -> RequestInfo<'_> {
+        let [user_agent, request_id] = self.told.each_ref().map(Option::as_ref);
+        RequestInfo::told(&self.method, &self.uri, user_agent, request_id)
     }
 
     /// A request that says as much and no more.
@@ -42,7 +50,8 @@ impl Outline {
         parts.method = self.method.clone();
         parts.uri = self.uri.clone();
         parts.version = self.version;
-        for (name, value) in KEPT.iter().cloned().zip(&self.headers) {
+        let names = { TOLD.iter().chain(&ASKED) }.cloned();
+        for (name, value) in names.zip(self.told.iter().chain(&self.asked)) {
             parts
                 .headers
                 .extend(value.clone().map(|value| (name, value)));

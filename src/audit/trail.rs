@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::request::Parts;
 
 use crate::answer::Answer;
-use crate::audit::event::{CompletedInfo, EndInfo, RequestInfo};
+use crate::audit::event::{CompletedInfo, EndInfo};
 use crate::audit::limit::{Attempt, Denials};
 use crate::audit::outline::Outline;
 use crate::audit::{
@@ -70,7 +70,7 @@ impl Trail {
         event.id = record.id;
         event.mode = Some(permit.mode());
         event.groups = permit.groups();
-        event.request = Some(RequestInfo::of(parts));
+        event.request = Some(record.outline.info());
         event.deadline = deadline;
         event.client = client;
         let written = self.sink.record(&event);
@@ -166,7 +166,7 @@ pub(super) struct Record {
     pub(super) id: EventId,
     pub(super) at: Timestamp,
     pub(super) permit: Permit,
-    outline: Outline,
+    pub(super) outline: Outline,
     /// The grant's id, as it is written.
     grant: Option<Arc<str>>,
 }
@@ -177,7 +177,7 @@ impl Record {
         Self {
             id: EventId::new(now),
             at: now,
-            outline: Outline::of(parts),
+            outline: Outline::of(parts, permit.mode()),
             grant: grant.map(|grant| grant.to_string().into()),
             permit,
         }
@@ -259,8 +259,8 @@ impl Open {
     }
 
     /// Asks the sink to take the event. Its answer is the proof.
-    pub fn write(&self, parts: &Parts) -> Answer<Result<Recorded, AuditError>> {
-        let written = self.sink.record(&Event::request(&self.record, parts));
+    pub fn write(&self) -> Answer<Result<Recorded, AuditError>> {
+        let written = self.sink.record(&Event::request(&self.record));
         let record = Arc::clone(&self.record);
         written.map(move |written| written.map(|()| Recorded(record)))
     }

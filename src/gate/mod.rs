@@ -42,6 +42,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
+
 use crate::answer::Answer;
 use crate::directory::{Directory, LookupError, LookupErrorKind};
 use crate::grant::{GrantSource, StoreError};
@@ -55,7 +57,7 @@ use crate::token::Verified;
 pub struct Gate {
     policy: Arc<dyn Policy>,
     directory: Option<Arc<dyn Directory>>,
-    tenants: Tenants,
+    tenants: HashMap<Arc<str>, Option<Arc<str>>, RandomState>,
     grants: Option<GrantSource>,
     /// Whose tokens may name a grant that is kept here.
     grant_issuers: HashSet<Arc<str>>,
@@ -97,7 +99,7 @@ impl Gate {
         Self {
             policy,
             directory,
-            tenants,
+            tenants: tenants.into_iter().collect(),
             grants: None,
             grant_issuers: HashSet::new(),
         }

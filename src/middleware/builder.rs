@@ -18,7 +18,7 @@ use crate::middleware::{ConfigError, ImpersonationLayer, RecheckGroups, Upgrades
 use crate::policy::Policy;
 use crate::principal::{Effect, Principal, SideEffects, Warden};
 use crate::rejection::{Problem, RespondToRejection, Responder};
-use crate::resolve::{Asked, GrantTokens, Resolve, Settlement};
+use crate::resolve::{Asked, GrantTokens, Listed, Resolve, Settlement};
 use crate::stamp::OuterSpans;
 use crate::time::Clock;
 use crate::token::{
@@ -402,14 +402,15 @@ impl Builder {
             Some(_) => GrantTokens::Taken,
             None => GrantTokens::Refused,
         };
-        let settlement = Settlement::new(&strategies, grant_tokens, self.max_reason);
+        let trusted = { authenticator.issuers() }.flat_map(IssuerFacts::trusted_claims);
+        let settlement = Settlement::new(&strategies, trusted, grant_tokens, self.max_reason);
         Ok(ImpersonationLayer::new(Config {
             authenticator,
             clock,
             extract: self.extract,
             vary: vary(&settlement),
             recheck: self.recheck,
-            strategies,
+            strategies: strategies.into_iter().map(Listed::new).collect(),
             settlement,
             decision,
             minting: self.minting,

@@ -12,7 +12,7 @@ use crate::middleware::recheck::RecheckGroups;
 use crate::middleware::upgrades::Upgrades;
 use crate::principal::{Principal, Warden};
 use crate::rejection::Responder;
-use crate::resolve::{Resolve, Settlement};
+use crate::resolve::{Listed, Settlement};
 use crate::stamp::OuterSpans;
 use crate::time::Clock;
 use crate::token::{Authenticator, ExtractToken};
@@ -26,7 +26,7 @@ pub(super) struct Config {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) extract: Arc<dyn ExtractToken>,
     pub(super) recheck: Option<Arc<dyn RecheckGroups>>,
-    pub(super) strategies: Vec<Arc<dyn Resolve>>,
+    pub(super) strategies: Vec<Listed>,
     pub(super) settlement: Settlement,
     pub(super) decision: Option<Decision>,
     #[cfg_attr(

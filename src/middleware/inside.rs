@@ -42,7 +42,8 @@ impl ImpersonationLayer {
 
     /// The cookie that names a grant, and whose pages may have it.
     pub(crate) fn grant_cookie(&self) -> Option<(&str, &Origins)> {
-        let mut natures = { self.config.strategies.iter() }.map(|strategy| strategy.nature());
+        let mut natures =
+            { self.config.strategies.iter() }.map(|listed| listed.strategy().nature());
         natures.find_map(|nature| nature.cookie.zip(nature.origins))
     }
 
@@ -133,7 +134,7 @@ impl ImpersonationLayer {
             }
             Err(_) => return Ok(None),
         };
-        if self.config.settlement.inspect(&claims).is_err() {
+        if self.config.settlement.inspect_claims(&claims).is_err() {
             return Ok(None);
         }
         let requested = match resolve::act().resolve(&claims, parts).await {

@@ -1,7 +1,7 @@
 //! What the layer does to responses, its own and the handler's.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, Entry, SET_COOKIE, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Body;
@@ -97,19 +97,27 @@ fn forbid_storing(headers: &mut HeaderMap) {
 /// Whether a gRPC call failed, which its HTTP status does not tell.
 pub(super) fn is_grpc_failure(headers: &HeaderMap) -> bool {
     headers
-        .get("grpc-status")
+        .get(&GRPC_STATUS)
         .is_some_and(|status| status != "0")
 }
+
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn add_vary(config: &Config, headers: &mut HeaderMap) {
-    if let Some(vary) = &config.vary {
+    let Some(vary) = &config.vary else { return };
+    match headers.entry(VARY) {
+        Entry::Vacant(absent) => {
+            absent.insert(vary.clone());
+        }
         // A route of this crate's own refuses as the layer does, inside of it.
-        if headers.get_all(VARY).iter().all(|there| there != vary) {
-            headers.append(VARY, vary.clone());
+        Entry::Occupied(mut there) => {
+            if there.iter().all(|one| one != vary) {
+                there.append(vary.clone());
+            }
         }
     }
 }

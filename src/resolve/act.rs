@@ -35,7 +35,9 @@ impl Resolve for Act {
     }
 
     fn nature(&self) -> Nature<'_> {
-        Nature::with_targets(Targets::Vouched).reads_claim("act")
+        Nature::with_targets(Targets::Vouched)
+            .reads_claim("act")
+            .reads_nothing_else()
     }
 }
 

@@ -90,6 +90,8 @@ impl Resolve for Claim {
     }
 
     fn nature(&self) -> Nature<'_> {
-        Nature::with_targets(Targets::Named).reads_claim(&self.name)
+        Nature::with_targets(Targets::Named)
+            .reads_claim(&self.name)
+            .reads_nothing_else()
     }
 }

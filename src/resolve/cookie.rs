@@ -61,7 +61,9 @@ impl Resolve for GrantCookie {
     }
 
     fn nature(&self) -> Nature<'_> {
-        let nature = Nature::with_targets(Targets::Vouched).reads_cookie(COOKIE);
+        let nature = Nature::with_targets(Targets::Vouched)
+            .reads_cookie(COOKIE)
+            .reads_nothing_else();
         match &self.origins {
             Ok(origins) => nature.for_pages_of(origins),
             Err(_) => nature,

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::answer::Answer;
 use crate::identity::{Affiliation, Kind, Names};
 use crate::resolve::values::{GROUP, ISSUER, REASON, issuer, name};
-use crate::resolve::{Requested, Resolution, Resolve, ResolveError};
+use crate::resolve::{Nature, Requested, Resolution, Resolve, ResolveError};
 use crate::terms::{Ask, Strategy, TargetRef};
 use crate::token::{Claims, Verified};
 
@@ -187,6 +187,10 @@ impl Resolve for Header {
 
     fn headers(&self) -> &[HeaderName] {
         &self.headers
+    }
+
+    fn nature(&self) -> Nature<'_> {
+        Nature::default().reads_nothing_else()
     }
 
     fn check(&self) -> Result<(), String> {

@@ -11,6 +11,26 @@ use crate::resolve::values::{GROUP, ISSUER, REASON};
 pub(crate) struct OwnHeaders {
     read: Vec<HeaderName>,
     stripped: Vec<HeaderName>,
+    lengths: Lengths,
+}
+
+/// How long names of ours are, a bit for each length: nearly every other name has another one.
+#[derive(Debug, Clone, Copy)]
+struct Lengths(u64);
+
+impl Lengths {
+    fn of(names: &[HeaderName]) -> Self {
+        let bits = names.iter().map(|name| Self::bit(name.as_str().len()));
+        Self(bits.fold(0, |all, bit| all | bit))
+    }
+
+    fn have(self, length: usize) -> bool {
+        self.0 & Self::bit(length) != 0
+    }
+
+    fn bit(length: usize) -> u64 {
+        1 << length.min(63)
+    }
 }
 
 /// Ours whether or not a strategy reads them.
@@ -30,7 +50,11 @@ impl OwnHeaders {
         stripped.extend([USER, GROUP, ISSUER, REASON]);
         stripped.sort_by(|left, right| left.as_str().cmp(right.as_str()));
         stripped.dedup();
-        Self { read, stripped }
+        Self {
+            lengths: Lengths::of(&stripped),
+            read,
+            stripped,
+        }
     }
 
     /// The headers that strategies read.
@@ -44,31 +68,39 @@ impl OwnHeaders {
     }
 
     /// Refuses twins (`impersonate_user`), which an upstream may take for ours, and headers of ours
-    /// listed in `Connection`, which a proxy on the way may have dropped (RFC 9110, section 7.6.1).
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), ResolveError> {
-        if self.read.is_empty() {
-            return Ok(());
+    /// listed in `Connection`, which a proxy on the way may have dropped (RFC 9110, section 7.6.1). Tells
+    /// whether anything of ours is there.
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<bool, ResolveError> {
+        let (mut there, mut hops) = (false, false);
+        for name in headers.keys() {
+            there |= self.is_ours(name);
+            hops |= *name == CONNECTION;
         }
         let twin = |name: &HeaderName| is_among(name, &self.read) && !self.read.contains(name);
-        if headers.keys().any(twin) {
+        if there && headers.keys().any(twin) {
             return Err(ResolveError::request("a twin of an impersonation header"));
         }
-        let hop_by_hop = headers
-            .get_all(CONNECTION)
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-            .any(|token| self.read.iter().any(|name| same(name, token.trim_ascii())));
-        if hop_by_hop {
+        if hops && self.is_hop_by_hop(headers) {
             return Err(ResolveError::request(
                 "an impersonation header listed in connection",
             ));
         }
-        Ok(())
+        Ok(there)
+    }
+
+    fn is_hop_by_hop(&self, headers: &HeaderMap) -> bool {
+        let listed = headers.get_all(CONNECTION).iter();
+        let mut listed = listed.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        listed.any(|token| self.read.iter().any(|name| same(name, token.trim_ascii())))
+    }
+
+    fn is_ours(&self, name: &HeaderName) -> bool {
+        self.lengths.have(name.as_str().len()) && is_among(name, &self.stripped)
     }
 
     /// Takes every header of ours off, and every twin.
     pub(crate) fn strip(&self, headers: &mut HeaderMap) {
-        if !headers.keys().any(|name| is_among(name, &self.stripped)) {
+        if !headers.keys().any(|name| self.is_ours(name)) {
             return;
         }
         for own in &self.stripped {

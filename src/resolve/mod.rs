@@ -1,7 +1,7 @@
 //! Strategies: how a request says that it impersonates.
 //!
-//! The strategies are asked on every authenticated request, [`role`] only when nothing else has
-//! something to say, and what they say must agree: a header that names somebody else than the token
+//! The strategies are asked on every authenticated request in which something could speak to one of them, [`role`] only
+//! when nothing else has something to say, and what they say must agree: a header that names somebody else than the token
 //! does is refused, never ignored, and so is a token with `act` or a trusted claim that nothing reads. A strategy that has nothing to
 //! say answers [`Resolution::NotRequested`]; one that cannot make sense of what it sees answers
 //! [`Resolution::Failed`], and the request ends there.
@@ -34,7 +34,9 @@ mod custom;
 mod error;
 mod header;
 mod hygiene;
+mod listed;
 mod role;
+mod seen;
 mod settle;
 mod values;
 
@@ -46,8 +48,10 @@ pub use self::custom::custom;
 pub use self::error::{ResolveError, ResolveErrorKind};
 pub use self::header::{Header, header};
 pub(crate) use self::hygiene::OwnHeaders;
+pub(crate) use self::listed::Listed;
 pub use self::role::{Role, role};
-pub(crate) use self::settle::{GrantTokens, Settlement, settle};
+pub(crate) use self::seen::Seen;
+pub(crate) use self::settle::{GrantTokens, Settlement, agree};
 pub use self::values::{GROUP, ISSUER, REASON};
 
 use http::HeaderName;
@@ -61,7 +65,7 @@ use crate::token::{Claims, Verified};
 
 /// One way in which a request can say that it impersonates.
 ///
-/// Asked once per authenticated request, after the token was verified. The built-in strategies
+/// Asked at most once per authenticated request, after the token was verified. The built-in strategies
 /// answer now; one that has to wait takes what it needs out of `parts` first. It must not decide:
 /// that is the policy's.
 pub trait Resolve: Send + Sync {
@@ -98,6 +102,8 @@ pub struct Nature<'a> {
     pub targets: Targets,
     /// When it is asked.
     pub asked: Asked,
+    /// What it looks at.
+    pub reads: Reads,
     /// The claim that it reads. A token with a trusted claim that nothing reads is refused.
     pub claim: Option<&'a str>,
     /// The cookie that it reads: it is taken off the request before the handler, and off the browser when
@@ -138,6 +144,14 @@ impl<'a> Nature<'a> {
         self
     }
 
+    /// It looks at nothing but its [headers](Resolve::headers), its claim and its cookie, so that it need
+    /// not be asked where none of them is there.
+    #[must_use]
+    pub fn reads_nothing_else(mut self) -> Self {
+        self.reads = Reads::WhatItNames;
+        self
+    }
+
     /// It is asked only when nothing else has something to say.
     #[must_use]
     pub fn when_silent(mut self) -> Self {
@@ -155,6 +169,18 @@ pub enum Asked {
     Always,
     /// Only when no strategy that is always asked has something to say.
     WhenSilent,
+}
+
+/// What a strategy looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Reads {
+    /// The whole request.
+    #[default]
+    Anything,
+    /// The headers, the claim and the cookie that it names. Where nothing of all that is in a request, it
+    /// is not asked.
+    WhatItNames,
 }
 
 /// Where the target of a strategy comes from.

@@ -73,7 +73,9 @@ impl Resolve for Role {
     }
 
     fn nature(&self) -> Nature<'_> {
-        Nature::with_targets(Targets::Vouched).when_silent()
+        Nature::with_targets(Targets::Vouched)
+            .when_silent()
+            .reads_nothing_else()
     }
 
     fn check(&self) -> Result<(), String> {

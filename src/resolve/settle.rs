@@ -3,21 +3,37 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use serde_json::Value;
 
 use crate::browser::{self, Cookie};
 use crate::identity::Names;
 use crate::resolve::act;
 use crate::resolve::header::single;
 use crate::resolve::values::{GROUP, ISSUER, REASON, person, reason};
-use crate::resolve::{Asked, OwnHeaders, Requested, Resolution, Resolve, ResolveError};
-use crate::terms::{Ask, Reason, Strategy, Wanted};
-use crate::token::{Claims, Verified};
+use crate::resolve::{Asked, OwnHeaders, Reads, Requested, Resolve, ResolveError, Seen};
+use crate::terms::{Reason, Strategy, Wanted};
+use crate::token::{Claims, NameSet, Verified};
 
 /// What is said of a token that a grant stands behind.
 pub(super) const GRANT_WITHOUT_GRANTS: &str = "a token of a grant where no grants are configured";
 
 /// The claim that is never passed over, whatever is configured.
 const IMPERSONATING: &str = "impersonating";
+
+fn act_of(claims: &Claims) -> Option<&Value> {
+    const NAME: NameSet = NameSet::of("act");
+    claims.find("act", NAME)
+}
+
+fn impersonating_of(claims: &Claims) -> Option<&Value> {
+    const NAME: NameSet = NameSet::of(IMPERSONATING);
+    claims.find(IMPERSONATING, NAME)
+}
+
+fn grant_of(claims: &Claims) -> Option<&Value> {
+    const NAME: NameSet = NameSet::of("grant_id");
+    claims.find("grant_id", NAME)
+}
 
 /// Whether somebody can be asked if a grant is alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,21 +42,8 @@ pub(crate) enum GrantTokens {
     Refused,
 }
 
-/// Adds what the next strategy says to what was said before.
-pub(crate) fn settle(
-    found: Option<Requested>,
-    next: Resolution,
-) -> Result<Option<Requested>, ResolveError> {
-    match (found, next) {
-        (_, Resolution::Failed(error)) => Err(error),
-        (found, Resolution::NotRequested) => Ok(found),
-        (None, Resolution::Requested(next)) => Ok(Some(next)),
-        (Some(found), Resolution::Requested(next)) => agree(found, next).map(Some),
-    }
-}
-
 /// Two strategies agree when they name the same target; what the token says then comes first.
-fn agree(found: Requested, next: Requested) -> Result<Requested, ResolveError> {
+pub(crate) fn agree(found: Requested, next: Requested) -> Result<Requested, ResolveError> {
     let contradiction = || ResolveError::request("two strategies ask for different things");
     let (first, second) = if rank(&next) < rank(&found) {
         (next, found)
@@ -112,6 +115,10 @@ fn both(first: Option<&Names>, second: Option<&Names>) -> Option<Names> {
 #[derive(Debug)]
 pub(crate) struct Settlement {
     own: OwnHeaders,
+    /// The names of all claims that say something here, each for itself.
+    telling: Vec<NameSet>,
+    /// Whether some strategy reads more than it names.
+    reads_anything: bool,
     /// The claims that strategies read.
     claims: Vec<Box<str>>,
     /// The cookies that strategies read.
@@ -129,8 +136,9 @@ enum Roles {
 }
 
 impl Settlement {
-    pub(crate) fn new(
-        strategies: &[Arc<dyn Resolve>],
+    pub(crate) fn new<'n>(
+        strategies: &'n [Arc<dyn Resolve>],
+        trusted: impl Iterator<Item = &'n str>,
         grants: GrantTokens,
         max_reason: usize,
     ) -> Self {
@@ -139,8 +147,14 @@ impl Settlement {
             .flat_map(|strategy| strategy.headers().iter().cloned());
         let natures = || strategies.iter().map(|strategy| strategy.nature());
         let roles = natures().any(|nature| nature.asked == Asked::WhenSilent);
+        let read = natures().filter_map(|nature| nature.claim);
+        let telling = { ["act", IMPERSONATING, "grant_id"].into_iter() }
+            .chain(read)
+            .chain(trusted);
         Self {
             own: OwnHeaders::new(headers.collect()),
+            telling: telling.map(NameSet::of).collect(),
+            reads_anything: natures().any(|nature| nature.reads == Reads::Anything),
             claims: natures()
                 .filter_map(|nature| nature.claim)
                 .map(Into::into)
@@ -155,17 +169,40 @@ impl Settlement {
         }
     }
 
-    /// Refuses tokens that speak with two tongues, before any strategy is asked.
-    pub(crate) fn inspect(&self, claims: &Verified<Claims>) -> Result<(), ResolveError> {
-        let (act, impersonating) = (claims.get("act"), claims.get(IMPERSONATING));
+    /// Refuses what no strategy has to be asked about, and tells what there is for them to read.
+    pub(crate) fn inspect(
+        &self,
+        claims: &Verified<Claims>,
+        headers: &HeaderMap,
+    ) -> Result<Seen, ResolveError> {
+        let tells = self.tells(claims);
+        if tells {
+            self.inspect_claims(claims)?;
+        }
+        let cookie = |name: &str| browser::find(headers, name) != Cookie::Absent;
+        Ok(Seen {
+            headers: self.own.check(headers)?,
+            cookies: self.cookies.iter().any(|name| cookie(name)),
+            others: tells || self.reads_anything,
+        })
+    }
+
+    /// Whether a token may have a claim that says something here.
+    fn tells(&self, claims: &Claims) -> bool {
+        let names = claims.names();
+        self.telling.iter().any(|name| names.may_have(*name))
+    }
+
+    /// Refuses tokens that speak with two tongues.
+    pub(crate) fn inspect_claims(&self, claims: &Verified<Claims>) -> Result<(), ResolveError> {
+        let (act, impersonating) = (act_of(claims), impersonating_of(claims));
         if act.is_some() && impersonating.is_some() {
             return Err(ResolveError::token("act and impersonating in one token"));
         }
         act.map_or(Ok(()), act::inspect)?;
-        let under = |value: Option<&serde_json::Value>| {
-            value.is_some_and(|value| value.get("grant_id").is_some())
-        };
-        let own = claims.get("grant_id").is_some();
+        let under =
+            |value: Option<&Value>| value.is_some_and(|value| value.get("grant_id").is_some());
+        let own = grant_of(claims).is_some();
         match self.grants {
             GrantTokens::Refused if own || under(act) || under(impersonating) => {
                 Err(ResolveError::token(GRANT_WITHOUT_GRANTS))
@@ -201,10 +238,14 @@ impl Settlement {
     }
 
     /// Takes off what is ours.
-    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
-        self.own.strip(headers);
-        for name in &self.cookies {
-            browser::hide(headers, name);
+    pub(crate) fn strip(&self, headers: &mut HeaderMap, seen: Seen) {
+        if seen.headers {
+            self.own.strip(headers);
+        }
+        if seen.cookies {
+            for name in &self.cookies {
+                browser::hide(headers, name);
+            }
         }
     }
 
@@ -216,45 +257,42 @@ impl Settlement {
     /// Refuses what none of the strategies took up, and reads the reason.
     pub(crate) fn finish(
         &self,
-        found: Option<Requested>,
+        found: Option<&mut Requested>,
         claims: &Verified<Claims>,
         headers: &HeaderMap,
-    ) -> Result<Option<Requested>, ResolveError> {
-        self.leave_no_claim_unread(found.as_ref(), claims)?;
-        let Some(Requested {
-            actor,
-            ask,
-            took_headers,
-            by_application,
-        }) = found
-        else {
-            if self.own.any(headers) {
-                return Err(ResolveError::request(
+        seen: Seen,
+    ) -> Result<(), ResolveError> {
+        if self.tells(claims) {
+            self.leave_no_claim_unread(found.as_deref(), claims)?;
+        }
+        if !seen.headers {
+            return Ok(());
+        }
+        let Some(requested) = found else {
+            return match self.own.any(headers) {
+                true => Err(ResolveError::request(
                     "an impersonation header without a user",
-                ));
-            }
-            return Ok(None);
+                )),
+                false => Ok(()),
+            };
         };
         let stray = |name| self.own.read().contains(&name) && headers.contains_key(name);
-        let is_role = ask.strategy() == Strategy::Role;
-        if !took_headers && stray(GROUP) && !is_role {
+        let is_role = requested.ask.strategy() == Strategy::Role;
+        if !requested.took_headers && stray(GROUP) && !is_role {
             return Err(match self.roles {
                 Roles::Offered => ResolveError::nested("a role beside another impersonation"),
                 Roles::None => ResolveError::request("a group header without a user header"),
             });
         }
-        if !took_headers && stray(ISSUER) {
+        if !requested.took_headers && stray(ISSUER) {
             return Err(ResolveError::request(
                 "an issuer header without a user header",
             ));
         }
-        let ask = with_reason(ask, headers, self.max_reason)?;
-        Ok(Some(Requested {
-            actor,
-            ask,
-            took_headers,
-            by_application,
-        }))
+        if let Some(reason) = reason_of(headers, self.max_reason)? {
+            requested.ask.add_reason(reason);
+        }
+        Ok(())
     }
 
     /// A token that asks for something must not pass as one that asks for nothing.
@@ -264,16 +302,16 @@ impl Settlement {
         claims: &Verified<Claims>,
     ) -> Result<(), ResolveError> {
         let by_act = found.is_some_and(|found| !found.actor.is_own());
-        if claims.get("act").is_some() && !by_act {
+        if act_of(claims).is_some() && !by_act {
             return Err(ResolveError::forbidden("untrusted_act"));
         }
         let by_custom = found.is_some_and(|found| found.by_application);
         let unread =
-            |name: &str| claims.get(name).is_some() && !self.reads_claim(name) && !by_custom;
+            |name: &str| !by_custom && !self.reads_claim(name) && claims.get(name).is_some();
         if claims.issuer_facts().trusted_claims().any(unread) {
             return Err(ResolveError::forbidden("unread_claim"));
         }
-        match claims.get(IMPERSONATING) {
+        match impersonating_of(claims) {
             Some(value) if !claims.trusts_claim(IMPERSONATING) => {
                 let well_formed = value.is_string() || person(value).is_some();
                 Err(if well_formed {
@@ -287,16 +325,12 @@ impl Settlement {
     }
 }
 
-fn with_reason(ask: Ask, headers: &HeaderMap, max_chars: usize) -> Result<Ask, ResolveError> {
+fn reason_of(headers: &HeaderMap, max_chars: usize) -> Result<Option<Reason>, ResolveError> {
     let Some(value) = single(headers, &REASON)? else {
-        return Ok(ask);
+        return Ok(None);
     };
-    let reason = reason(value)
+    reason(value)
         .and_then(|text| Reason::parse(text, max_chars).ok())
-        .ok_or_else(|| ResolveError::request("the reason is blank, too long or malformed"))?;
-    Ok(if ask.reason().is_some() {
-        ask
-    } else {
-        ask.with_reason(reason)
-    })
+        .map(Some)
+        .ok_or_else(|| ResolveError::request("the reason is blank, too long or malformed"))
 }

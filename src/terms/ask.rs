@@ -105,6 +105,11 @@ impl Ask {
         self
     }
 
+    /// Says why, where nobody said it before.
+    pub(crate) fn add_reason(&mut self, reason: Reason) {
+        self.reason.get_or_insert(reason);
+    }
+
     /// Says how far. The policy may still allow less.
     #[must_use]
     pub fn with_mode(mut self, mode: Mode) -> Self {

@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 use crate::token::error::TokenErrorKind;
 use crate::token::issuer::{IssuerFacts, Profile};
 use crate::token::issuers::Issuers;
+use crate::token::name_set::NameSet;
 use crate::token::person::known_by_issuer;
 use crate::token::verified::{Evidence, Origin, Verified};
 use crate::token::window::Window;
@@ -23,6 +24,7 @@ pub struct Claims(Arc<Data>);
 struct Data {
     /// With all claims as its attributes.
     identity: Identity,
+    names: NameSet,
     window: Window,
     profile: Arc<Profile>,
     issuers: Arc<Issuers>,
@@ -44,8 +46,12 @@ impl Claims {
             expires_at: window.expires_at(),
             origin: Origin::Own,
         };
+        let names = { identity.attributes().keys() }
+            .map(String::as_str)
+            .collect();
         let data = Data {
             identity,
+            names,
             window,
             profile,
             issuers,
@@ -77,6 +83,17 @@ impl Claims {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.identity.attribute(name)
+    }
+
+    /// As [`get`](Self::get), for a name of which the set is known, so that nothing is looked for that is
+    /// not there.
+    pub(crate) fn find(&self, name: &str, set: NameSet) -> Option<&Value> {
+        self.0.names.may_have(set).then(|| self.get(name)).flatten()
+    }
+
+    /// The names of the claims, to ask for many at once whether any is there.
+    pub(crate) fn names(&self) -> NameSet {
+        self.0.names
     }
 
     /// `exp`, without leeway.
@@ -149,6 +166,7 @@ impl Verified<Claims> {
             .collect();
         let data = Data {
             identity: self.identity().clone().with_groups(left),
+            names: self.0.names,
             window: self.0.window.clone(),
             profile: Arc::clone(&self.0.profile),
             issuers: Arc::clone(&self.0.issuers),

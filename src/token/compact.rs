@@ -31,6 +31,13 @@ impl<'a> Compact<'a> {
     }
 }
 
+/// Whether these can be the characters of a bearer token: printable ASCII without commas. All are looked at,
+/// so that the compiler takes many at once.
+pub(crate) fn can_be_token(text: &str) -> bool {
+    let is_bad = |byte: u8| (byte.wrapping_sub(b'!') > b'~' - b'!') | (byte == b',');
+    { text.bytes() }.fold(0, |bad, byte| bad | u8::from(is_bad(byte))) == 0
+}
+
 /// Strict base64url: no padding, no stray bits in the last character.
 pub(crate) fn decode(part: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).ok()
@@ -84,6 +91,16 @@ mod tests {
         assert_eq!(decode("AQ=="), None, "padding");
         assert_eq!(decode("AR"), None, "stray bits");
         assert_eq!(decode("A"), None, "half a byte");
+    }
+
+    #[test]
+    fn a05_to_a09_what_no_token_is_made_of() {
+        for token in ["a", "a.b.c", "a+/=~-._!\""] {
+            assert!(can_be_token(token), "{token}");
+        }
+        for text in ["a ", "a b", "a,b", "a, Bearer b", "a\tb", "a\u{7f}", "ä"] {
+            assert!(!can_be_token(text), "{text}");
+        }
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub enum TokenErrorKind {
     TooLong,
     /// Not three base64url parts.
     Malformed,
+    /// Has characters that no bearer token has (RFC 6750, section 2.1), such as a space or a comma: the
+    /// credential is malformed, and the layer answers with 400.
+    NotAToken,
     /// The header is not one JSON object without duplicates and of bounded depth and size, or has a
     /// member that is refused.
     Header,
@@ -124,6 +127,7 @@ impl fmt::Display for TokenError {
         f.write_str(match self.kind {
             TokenErrorKind::TooLong => "token is too long",
             TokenErrorKind::Malformed => "token is not three base64url parts",
+            TokenErrorKind::NotAToken => "token has characters that no token has",
             TokenErrorKind::Header => "token header is not acceptable",
             TokenErrorKind::Algorithm => "algorithm is not allowed",
             TokenErrorKind::Type => "token type is not allowed",

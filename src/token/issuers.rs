@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
+
 use crate::token::issuer::Profile;
 use crate::token::keys::Source;
 
 /// Immutable after it was built; shared by every set of claims.
 #[derive(Debug, Default)]
 pub(crate) struct Issuers {
-    routes: HashMap<Box<str>, Route>,
+    routes: HashMap<Box<str>, Route, RandomState>,
     /// In the order of the configuration.
     profiles: Vec<Arc<Profile>>,
 }

@@ -68,6 +68,7 @@ mod judge;
 mod jwk;
 mod jws;
 mod keys;
+mod name_set;
 mod person;
 mod sub_id;
 mod verified;
@@ -103,6 +104,7 @@ pub use self::issuer::{Issuer, IssuerError, IssuerErrorKind, IssuerFacts};
 #[cfg(feature = "mint")]
 pub(crate) use self::keys::LiveKeys;
 pub use self::keys::StaticKeys;
+pub(crate) use self::name_set::NameSet;
 pub use self::verified::Verified;
 
 /// JSON inside a claim, read as strictly as the claims.

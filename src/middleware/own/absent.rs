@@ -12,6 +12,4 @@ pub(in crate::middleware) fn only_ends(_: &Parts) -> bool {
     false
 }
 
-pub(in crate::middleware) fn keep(_: &Parts, requested: Requested) -> Option<Requested> {
-    Some(requested)
-}
+pub(in crate::middleware) fn keep(_: &Parts, _: Requested) {}

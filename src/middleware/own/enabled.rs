@@ -30,13 +30,9 @@ pub(in crate::middleware) fn only_ends(parts: &Parts) -> bool {
     parts.extensions.get::<Asking>().is_some()
 }
 
-/// Gives who asks to the route that wants to know it; back where it is another route.
-pub(in crate::middleware) fn keep(parts: &Parts, requested: Requested) -> Option<Requested> {
-    match parts.extensions.get::<Asking>() {
-        Some(asking) => {
-            *asking.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(requested);
-            None
-        }
-        None => Some(requested),
+/// Gives who asks to the route that wants to know it.
+pub(in crate::middleware) fn keep(parts: &Parts, requested: Requested) {
+    if let Some(asking) = parts.extensions.get::<Asking>() {
+        *asking.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(requested);
     }
 }

@@ -20,11 +20,11 @@ use crate::gate::Refusal;
 use crate::identity::{Identity, Names};
 use crate::measure::Measurement;
 use crate::middleware::config::Config;
-use crate::middleware::pipeline::steps::recorded;
+use crate::middleware::pipeline::steps::{judged, recorded};
 use crate::middleware::session::Session;
 use crate::policy::Permit;
 use crate::rejection::{Fault, Rejection};
-use crate::resolve::{Requested, Resolution};
+use crate::resolve::{Requested, Resolution, Seen};
 use crate::time::Timestamp;
 use crate::token::{Claims, TokenError, Verified};
 
@@ -34,14 +34,16 @@ pub(super) use self::verdict::Verdict;
 
 /// A request's way from its credential to its principal.
 ///
-/// The steps stand here once, in order; [`Pipeline::advance`] goes on until something has to be
-/// waited for, and is called again when it is there.
+/// A step whose answer is there goes on to the next by itself. [`Pipeline::advance`] is called again when
+/// what has to be waited for is there.
 pub(super) struct Pipeline {
     /// Read once, at the start.
     now: Timestamp,
     /// When it began, where somebody measures.
     began: Option<Duration>,
-    /// Counts the steps, so that each that waits has its own deadline.
+    /// What of the request could ask for an impersonation, once its token was verified.
+    seen: Seen,
+    /// Counts the steps that were waited for, so that each has its own deadline.
     step: u32,
     stage: Stage,
 }
@@ -84,6 +86,7 @@ impl Pipeline {
         Self {
             now: Timestamp::from_unix_seconds(0),
             began: None,
+            seen: Seen::default(),
             step: 0,
             stage: Stage::Start,
         }
@@ -192,7 +195,7 @@ impl Pipeline {
                         ready(&mut answer, &mut cx)
                     };
                     match polled {
-                        Poll::Ready(written) => recorded(config, session, written),
+                        Poll::Ready(written) => recorded(config, self.seen, session, written),
                         Poll::Pending => return self.stay(Stage::Recording { session, answer }),
                     }
                 }
@@ -200,11 +203,7 @@ impl Pipeline {
                     rejection,
                     mut answer,
                 } => match ready(&mut answer, &mut cx) {
-                    Poll::Ready(Ok(())) => Err(rejection.into()),
-                    Poll::Ready(Err(error)) => {
-                        config.measures.tell(|| Measurement::AuditFailure);
-                        Err(Verdict::unavailable(error))
-                    }
+                    Poll::Ready(written) => Err(judged(config, rejection, written)),
                     Poll::Pending => return self.stay(Stage::Refusing { rejection, answer }),
                 },
                 Stage::Ended(verdict) => {

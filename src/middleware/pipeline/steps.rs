@@ -1,12 +1,9 @@
 //! The steps of the pipeline, in the order in which a request takes them.
 
-use std::sync::Arc;
-
 use http::request::Parts;
 use http::{Method, header};
 use tracing::Span;
 
-use crate::answer::Answer;
 use crate::audit::{AuditError, Recorded};
 use crate::directory::LookupError;
 use crate::gate::{Live, Refusal};
@@ -21,9 +18,7 @@ use crate::middleware::upgrades::{Upgrades, asks_for_upgrade};
 use crate::policy::{Demand, Permit, Refused};
 use crate::principal::Principal;
 use crate::rejection::{DeniedBy, Rejection, RejectionKind};
-use crate::resolve::{
-    Asked, Requested, Resolution, Resolve, ResolveError, ResolveErrorKind, sender, settle,
-};
+use crate::resolve::{Requested, Resolution, ResolveError, ResolveErrorKind, Seen, agree, sender};
 use crate::stamp;
 use crate::terms::{Ask, Mode, Strategy};
 use crate::token::{Claims, Extraction, TokenError, TokenErrorKind, Verified};
@@ -41,8 +36,12 @@ impl Pipeline {
         match config.extract.extract(parts) {
             Extraction::Found(token) => {
                 let answer = config.authenticator.authenticate(token.expose(), self.now);
-                Ok(Stage::Verifying(answer))
+                match answer.try_now() {
+                    Ok(verified) => self.verified(config, parts, verified),
+                    Err(answer) => Ok(Stage::Verifying(answer)),
+                }
             }
+            Extraction::TooLong => Err(bad_token(TokenErrorKind::TooLong.into())),
             Extraction::Malformed => Err(RejectionKind::MalformedCredential.into()),
             Extraction::CrossSite => Err(RejectionKind::CrossSite.into()),
             Extraction::OtherScheme => Err(RejectionKind::OtherScheme.into()),
@@ -51,27 +50,22 @@ impl Pipeline {
     }
 
     pub(super) fn verified(
-        &self,
+        &mut self,
         config: &Config,
         parts: &Parts,
         verified: Result<Verified<Claims>, TokenError>,
     ) -> Next {
-        let claims = verified.map_err(|error| match error.kind() {
-            TokenErrorKind::KeysUnavailable => {
-                let after = error.retry_after();
-                Rejection::because(RejectionKind::KeysUnavailable, error).retry_after(after)
-            }
-            _ => Rejection::because(RejectionKind::InvalidToken, error),
-        })?;
+        let claims = verified.map_err(bad_token)?;
         if config.minting.is_for_another(&claims) && !own::only_ends(parts) {
-            let error = TokenError::new(TokenErrorKind::Audience);
-            return Err(Rejection::because(RejectionKind::InvalidToken, error).into());
+            return Err(bad_token(TokenErrorKind::Audience.into()));
         }
         let names_groups = |groups: &Names| !groups.is_empty();
         match &config.recheck {
             Some(recheck) if claims.identity().groups().is_some_and(names_groups) => {
-                let answer = recheck.lapsed(&claims);
-                Ok(Stage::Rechecking { claims, answer })
+                match recheck.lapsed(&claims).try_now() {
+                    Ok(lapsed) => self.rechecked(config, parts, claims, lapsed),
+                    Err(answer) => Ok(Stage::Rechecking { claims, answer }),
+                }
             }
             _ => self.inspect(config, parts, claims),
         }
@@ -79,7 +73,7 @@ impl Pipeline {
 
     /// The groups that the token names and nobody has any more are known.
     pub(super) fn rechecked(
-        &self,
+        &mut self,
         config: &Config,
         parts: &Parts,
         claims: Verified<Claims>,
@@ -89,54 +83,61 @@ impl Pipeline {
         self.inspect(config, parts, claims.without_groups(&lapsed))
     }
 
-    fn inspect(&self, config: &Config, parts: &Parts, claims: Verified<Claims>) -> Next {
-        let sound = { config.settlement.inspect(&claims) }
-            .and_then(|()| config.settlement.own_headers().check(&parts.headers));
-        match sound {
-            Ok(()) => self.ask_from(0, config, parts, claims, None),
-            Err(error) => self.fail(config, parts, &claims, error),
+    fn inspect(&mut self, config: &Config, parts: &Parts, claims: Verified<Claims>) -> Next {
+        match config.settlement.inspect(&claims, &parts.headers) {
+            Ok(seen) => self.seen = seen,
+            Err(error) => return self.fail(config, parts, &claims, error),
         }
+        if self.seen.asks_nothing() {
+            return Err(self.plain(config, claims));
+        }
+        self.ask_from(0, config, parts, claims, None)
     }
 
     /// Asks the strategies, beginning with the one at `index`.
     fn ask_from(
-        &self,
+        &mut self,
         index: usize,
         config: &Config,
         parts: &Parts,
         claims: Verified<Claims>,
-        found: Option<Requested>,
+        mut found: Option<Requested>,
     ) -> Next {
-        let due = |strategy: &Arc<dyn Resolve>| {
-            found.is_none() || strategy.nature().asked == Asked::Always
-        };
-        let mut rest = config.strategies.iter().enumerate().skip(index);
-        match rest.find(|(_, strategy)| due(strategy)) {
-            Some((asked, strategy)) => {
-                let answer = strategy.resolve(&claims, parts);
-                let next = asked + 1;
-                Ok(Stage::Resolving {
-                    claims,
-                    found,
-                    next,
-                    answer,
-                })
+        for (asked, strategy) in config.strategies.iter().enumerate().skip(index) {
+            let spoke = found.is_some();
+            let Some(answer) = strategy.resolve(&claims, parts, self.seen, spoke) else {
+                continue;
+            };
+            let said = match answer.try_now() {
+                Ok(said) => said,
+                Err(answer) => {
+                    let next = asked + 1;
+                    return Ok(Stage::Resolving {
+                        claims,
+                        found,
+                        next,
+                        answer,
+                    });
+                }
+            };
+            if let Err(error) = add(&mut found, said) {
+                return self.fail(config, parts, &claims, error);
             }
-            None => self.settled(config, parts, claims, found),
         }
+        self.settled(config, parts, claims, found)
     }
 
     pub(super) fn resolved(
-        &self,
+        &mut self,
         config: &Config,
         parts: &Parts,
         claims: Verified<Claims>,
-        found: Option<Requested>,
+        mut found: Option<Requested>,
         next: usize,
         said: Resolution,
     ) -> Next {
-        match settle(found, said) {
-            Ok(found) => self.ask_from(next, config, parts, claims, found),
+        match add(&mut found, said) {
+            Ok(()) => self.ask_from(next, config, parts, claims, found),
             Err(error) => self.fail(config, parts, &claims, error),
         }
     }
@@ -147,25 +148,35 @@ impl Pipeline {
         config: &Config,
         parts: &Parts,
         claims: Verified<Claims>,
-        found: Option<Requested>,
+        mut found: Option<Requested>,
     ) -> Next {
-        match config.settlement.finish(found, &claims, &parts.headers) {
-            Ok(Some(requested)) => {
-                let sender = requested.actor.key().shared_subject();
-                if let Some(requested) = own::keep(parts, requested) {
-                    return Ok(self.decide(config, requested));
-                }
-                config.outer.record_user(&sender);
-                Err(Verdict::Pass(Passage {
-                    principal: None,
-                    session: None,
-                }))
+        let asked = found.as_mut();
+        let settlement = &config.settlement;
+        if let Err(error) = settlement.finish(asked, &claims, &parts.headers, self.seen) {
+            return self.fail(config, parts, &claims, error);
+        }
+        match found {
+            Some(requested) if own::only_ends(parts) => {
+                config.outer.record_user(requested.actor.subject());
+                own::keep(parts, requested);
+                Err(Verdict::Pass(self.passage(None)))
             }
-            Ok(None) => {
-                config.outer.record_user(claims.identity().subject());
-                Err(Verdict::Pass(Passage::of(Principal::caller(claims))))
-            }
-            Err(error) => self.fail(config, parts, &claims, error),
+            Some(requested) => self.decide(config, parts, requested),
+            None => Err(self.plain(config, claims)),
+        }
+    }
+
+    /// Nobody impersonates.
+    fn plain(&self, config: &Config, claims: Verified<Claims>) -> Verdict {
+        config.outer.record_user(claims.identity().subject());
+        Verdict::Pass(self.passage(Some(Principal::caller(claims))))
+    }
+
+    fn passage(&self, principal: Option<Principal>) -> Passage {
+        Passage {
+            principal,
+            session: None,
+            seen: self.seen,
         }
     }
 
@@ -192,18 +203,21 @@ impl Pipeline {
             _ => RuleKind::of(error.detail()),
         };
         let rejection = Rejection::because(kind, error);
-        Ok(self.refuse(config, parts, &refused, rule, rejection))
+        self.refuse(config, parts, &refused, rule, rejection)
     }
 
-    fn decide(&self, config: &Config, requested: Requested) -> Stage {
+    fn decide(&self, config: &Config, parts: &Parts, requested: Requested) -> Next {
         let Some(Decision { gate, .. }) = &config.decision else {
-            return Stage::Ended(Some(RejectionKind::Forbidden.into()));
+            return Err(RejectionKind::Forbidden.into());
         };
         let Requested { actor, ask, .. } = requested;
         let span = stamp::open_span(actor.key(), ask.strategy());
         let came = ask.grant().map(|_| actor.clone());
-        let answer = span.in_scope(|| gate.admit(actor, ask, self.now));
-        Stage::Deciding { span, came, answer }
+        let admitted = span.in_scope(|| gate.admit(actor, ask, self.now).try_now());
+        match admitted {
+            Ok(admitted) => self.decided(config, parts, (span, came), admitted),
+            Err(answer) => Ok(Stage::Deciding { span, came, answer }),
+        }
     }
 
     pub(super) fn decided(
@@ -219,23 +233,26 @@ impl Pipeline {
             Err(Refusal::GrantsUnavailable(error)) => return Err(Verdict::unavailable(error)),
             Err(Refusal::Denied(refused)) => {
                 let kind = kind_of(&refused);
-                return Ok(self.deny(config, parts, &span, &refused, kind));
+                return self.deny(config, parts, &span, &refused, kind);
             }
         };
         if let Some(kind) = beyond(config, permit.mode(), parts) {
             let refused = permit.refuse(kind.as_str());
-            return Ok(self.deny(config, parts, &span, &refused, kind));
+            return self.deny(config, parts, &span, &refused, kind);
         }
         let Some(Decision { gate, trail, .. }) = &config.decision else {
             return Err(RejectionKind::Forbidden.into());
         };
         let live = came.and_then(|came| Live::of(gate, &config.clock, came, &permit));
         let session = Session::begin(trail, permit, live, span, (parts, self.now));
-        let answer = {
+        let written = {
             let _entered = session.enter();
-            session.open.write(parts)
+            session.open.write().try_now()
         };
-        Ok(Stage::Recording { session, answer })
+        match written {
+            Ok(written) => recorded(config, self.seen, session, written),
+            Err(answer) => Ok(Stage::Recording { session, answer }),
+        }
     }
 
     fn deny(
@@ -245,7 +262,7 @@ impl Pipeline {
         span: &Span,
         refused: &Refused,
         kind: RejectionKind,
-    ) -> Stage {
+    ) -> Next {
         if let Some(target) = &refused.target {
             span.record(stamp::fields::TARGET_SUB, target.subject());
             span.record(stamp::fields::TARGET_ISS, target.issuer());
@@ -266,18 +283,61 @@ impl Pipeline {
         refused: &Refused,
         rule: RuleKind,
         rejection: Rejection,
-    ) -> Stage {
+    ) -> Next {
         config.measures.tell(|| Measurement::Denial { rule });
-        let answer = match &config.decision {
-            Some(Decision { trail, .. }) => trail.denied(refused, parts, self.now),
-            None => Answer::now(Ok(())),
+        let written = match &config.decision {
+            Some(Decision { trail, .. }) => trail.denied(refused, parts, self.now).try_now(),
+            None => Ok(Ok(())),
         };
-        Stage::Refusing { rejection, answer }
+        match written {
+            Ok(written) => Err(judged(config, rejection, written)),
+            Err(answer) => Ok(Stage::Refusing { rejection, answer }),
+        }
+    }
+}
+
+/// Adds what the next strategy says to what was said before.
+fn add(found: &mut Option<Requested>, said: Resolution) -> Result<(), ResolveError> {
+    let next = match said {
+        Resolution::NotRequested => return Ok(()),
+        Resolution::Failed(error) => return Err(error),
+        Resolution::Requested(next) => next,
+    };
+    *found = Some(match found.take() {
+        None => next,
+        Some(before) => agree(before, next)?,
+    });
+    Ok(())
+}
+
+fn bad_token(error: TokenError) -> Verdict {
+    let after = error.retry_after();
+    let kind = match error.kind() {
+        TokenErrorKind::KeysUnavailable => RejectionKind::KeysUnavailable,
+        TokenErrorKind::NotAToken => RejectionKind::MalformedCredential,
+        _ => RejectionKind::InvalidToken,
+    };
+    Rejection::because(kind, error).retry_after(after).into()
+}
+
+/// The audit knows of the refusal, or does not.
+pub(super) fn judged(
+    config: &Config,
+    rejection: Rejection,
+    written: Result<(), AuditError>,
+) -> Verdict {
+    match written {
+        Ok(()) => rejection.into(),
+        Err(error) => {
+            config.measures.tell(|| Measurement::AuditFailure);
+            Verdict::unavailable(error)
+        }
     }
 }
 
 pub(super) fn recorded(
     config: &Config,
+    seen: Seen,
     mut session: Box<Session>,
     written: Result<Recorded, AuditError>,
 ) -> Next {
@@ -292,6 +352,7 @@ pub(super) fn recorded(
             Err(Verdict::Pass(Passage {
                 principal,
                 session: Some(session),
+                seen,
             }))
         }
         Err(error) => {
@@ -314,6 +375,7 @@ fn without_credential(config: &Config, parts: &Parts) -> Verdict {
             Verdict::Pass(Passage {
                 principal: None,
                 session: None,
+                seen: Seen::default(),
             })
         }
         WithoutCredential::Rejected => RejectionKind::MissingCredential.into(),

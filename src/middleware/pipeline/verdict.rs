@@ -10,6 +10,7 @@ use crate::middleware::config::{Config, WithoutCredential};
 use crate::middleware::session::Session;
 use crate::principal::{Impersonation, Principal};
 use crate::rejection::{Fault, Rejection, RejectionKind};
+use crate::resolve::Seen;
 use crate::terms::Strategy;
 
 /// What becomes of a request.
@@ -63,6 +64,8 @@ impl Verdict {
 pub(in crate::middleware) struct Passage {
     pub(super) principal: Option<Principal>,
     pub(super) session: Option<Box<Session>>,
+    /// What may have to come off the request.
+    pub(super) seen: Seen,
 }
 
 impl Passage {
@@ -70,6 +73,7 @@ impl Passage {
         Self {
             principal: Some(principal),
             session: None,
+            seen: Seen::default(),
         }
     }
 
@@ -79,11 +83,12 @@ impl Passage {
         config: &Config,
         parts: &mut Parts,
     ) -> Result<Option<Box<Session>>, Rejection> {
-        config.settlement.strip(&mut parts.headers);
         let Self {
             principal,
             mut session,
+            seen,
         } = self;
+        config.settlement.strip(&mut parts.headers, seen);
         let Some(principal) = principal else {
             return Ok(session);
         };

@@ -7,6 +7,7 @@ use crate::time::{Clock, SystemClock};
 use crate::token::authenticator::{Authenticator, AuthenticatorError, Inner};
 use crate::token::cache::{CacheLimits, TokenCache};
 use crate::token::crypto;
+use crate::token::extract::LONGEST;
 use crate::token::fetch::{self, FetchKeys, FetchLimits};
 use crate::token::issuer::{Accepted, Issuer, Origin};
 use crate::token::issuers::Issuers;
@@ -95,7 +96,7 @@ impl AuthenticatorBuilder {
         if !crypto::self_test() {
             return Err(AuthenticatorError::CryptoSelfTest);
         }
-        if !(256..=65_536).contains(&self.max_token_bytes) {
+        if !(256..=LONGEST).contains(&self.max_token_bytes) {
             let (setting, bounds) = ("max_token_bytes", "between 256 and 65,536");
             return Err(AuthenticatorError::OutOfBounds { setting, bounds });
         }

@@ -15,7 +15,10 @@ pub(crate) struct Jws<'a> {
 
 impl<'a> Jws<'a> {
     pub(crate) fn read(token: &'a str) -> Result<Self, TokenErrorKind> {
-        let parts = Compact::split(token).ok_or(TokenErrorKind::Malformed)?;
+        let parts = Compact::split(token).ok_or_else(|| match compact::can_be_token(token) {
+            true => TokenErrorKind::Malformed,
+            false => TokenErrorKind::NotAToken,
+        })?;
         let decoded = |part| compact::decode(part).ok_or(TokenErrorKind::Malformed);
         Ok(Self {
             header: Header::read(parts.header)?,
