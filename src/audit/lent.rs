@@ -32,6 +32,6 @@ impl Trail {
         event.groups = Some(lent.groups);
         event.deadline = Some(lent.deadline);
         event.request = Some(RequestInfo::of(parts));
-        self.sink.record(&event)
+        self.ends.sink.record(&event)
     }
 }

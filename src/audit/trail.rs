@@ -21,9 +21,14 @@ use crate::time::{Clock, Timestamp};
 
 /// Writes events, in the order that the rules of this module ask for.
 pub struct Trail {
+    pub(super) ends: Arc<Ends>,
+    denials: Denials,
+}
+
+/// What every open record needs until its end.
+pub(super) struct Ends {
     pub(super) sink: Arc<dyn AuditSink>,
     clock: Arc<dyn Clock>,
-    denials: Denials,
 }
 
 impl Trail {
@@ -31,8 +36,7 @@ impl Trail {
     #[must_use]
     pub fn new(sink: Arc<dyn AuditSink>, clock: Arc<dyn Clock>, limit: DenialLimit) -> Self {
         Self {
-            sink,
-            clock,
+            ends: Arc::new(Ends { sink, clock }),
             denials: Denials::new(limit),
         }
     }
@@ -43,9 +47,8 @@ impl Trail {
         let record = Record::new(permit, parts, now);
         Open {
             record: Arc::new(record),
-            sink: Arc::clone(&self.sink),
-            clock: Arc::clone(&self.clock),
-            begun: self.clock.monotonic(),
+            ends: Arc::clone(&self.ends),
+            begun: self.ends.clock.monotonic(),
             status: None,
             failed: false,
             ended: false,
@@ -73,7 +76,7 @@ impl Trail {
         event.request = Some(record.outline.info());
         event.deadline = deadline;
         event.client = client;
-        let written = self.sink.record(&event);
+        let written = self.ends.sink.record(&event);
         written.map(move |written| written.map(|()| Recorded(record)))
     }
 
@@ -87,7 +90,7 @@ impl Trail {
     ) -> Answer<Result<(), AuditError>> {
         let mut event = Event::of_grant(EventName::Extended, ask, actor, Some(target), now);
         event.deadline = Some(deadline);
-        self.sink.record(&event)
+        self.ends.sink.record(&event)
     }
 
     /// Records that a grant ended.
@@ -100,7 +103,7 @@ impl Trail {
     ) -> Answer<Result<(), AuditError>> {
         let mut event = Event::of_grant(end.event_name(), ask, actor, Some(target), at);
         event.end = Some(end);
-        self.sink.record(&event)
+        self.ends.sink.record(&event)
     }
 
     /// Records a refused attempt, unless this actor had too many of them.
@@ -114,12 +117,13 @@ impl Trail {
             Some(_) => Attempt::Clear,
             None => Attempt::Garbled,
         };
-        let now_monotonic = self.clock.monotonic();
+        let now_monotonic = self.ends.clock.monotonic();
         match self
             .denials
             .admit(refused.actor.key(), attempt, now_monotonic)
         {
             Some(left_out) => self
+                .ends
                 .sink
                 .record(&Event::denied(refused, parts, now, left_out)),
             None => Answer::now(Ok(())),
@@ -135,7 +139,7 @@ impl Trail {
         parts: &Parts,
     ) -> Answer<Result<(), AuditError>> {
         let refused = recorded.permit().refuse(rule);
-        self.denied(&refused, parts, self.clock.now())
+        self.denied(&refused, parts, self.ends.clock.now())
     }
 }
 
@@ -243,8 +247,7 @@ impl fmt::Debug for Recorded {
 #[must_use = "dropping it records that the request was aborted"]
 pub struct Open {
     record: Arc<Record>,
-    sink: Arc<dyn AuditSink>,
-    clock: Arc<dyn Clock>,
+    ends: Arc<Ends>,
     begun: Duration,
     status: Option<StatusCode>,
     failed: bool,
@@ -260,7 +263,7 @@ impl Open {
 
     /// Asks the sink to take the event. Its answer is the proof.
     pub fn write(&self) -> Answer<Result<Recorded, AuditError>> {
-        let written = self.sink.record(&Event::request(&self.record));
+        let written = self.ends.sink.record(&Event::request(&self.record));
         let record = Arc::clone(&self.record);
         written.map(move |written| written.map(|()| Recorded(record)))
     }
@@ -283,7 +286,7 @@ impl Open {
         // Nobody around here catches it: a panic would end a connection, or the process while
         // another one unwinds.
         let complete = || {
-            let time = self.clock.now();
+            let time = self.ends.clock.now();
             let done = Completion {
                 record: Arc::clone(&self.record),
                 id: EventId::new(time),
@@ -292,10 +295,10 @@ impl Open {
                 info: CompletedInfo {
                     request: self.record.id,
                     status: self.status,
-                    duration: self.clock.monotonic().saturating_sub(self.begun),
+                    duration: self.ends.clock.monotonic().saturating_sub(self.begun),
                 },
             };
-            self.sink.complete(done);
+            self.ends.sink.complete(done);
         };
         if catch_unwind(AssertUnwindSafe(complete)).is_err() {
             tracing::error!(target: "impersonation::audit", "a sink panicked at a completion");

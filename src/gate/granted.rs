@@ -170,11 +170,7 @@ impl Gate {
         if self.directory.is_none() || !asked {
             return Answer::now(self.decide(eligible, known.enabled_account(), now));
         }
-        let gate = Arc::clone(self);
-        self.ask_directory(eligible).map(move |found| {
-            let (eligible, found) = found?;
-            gate.decide(eligible, found.completed_by(&known), now)
-        })
+        self.decide_found(eligible, now, move |found| found.completed_by(&known))
     }
 
     /// The service that keeps the grant says that it is alive: the policy here decides with what the

@@ -144,45 +144,51 @@ impl Gate {
         if let Some(rule) = self.out_of_reach(&eligible) {
             return Answer::now(Err(eligible.refuse(rule).into()));
         }
-        let gate = Arc::clone(self);
         self.know_actor(eligible, now)
-            .then(move |eligible| match eligible {
-                Ok(eligible) => gate.find(eligible, now),
-                Err(refusal) => Answer::now(Err(refusal)),
-            })
     }
 
     /// Asks the directory for the actor: no token tells whether it is still enabled, and perhaps the
-    /// policy needs more. Whom the directory does not know stays as the token says: a central staff
-    /// need not stand in the directory of the customers.
-    fn know_actor(
+    /// policy needs more.
+    fn know_actor(self: &Arc<Self>, eligible: Eligible, now: Timestamp) -> Answer<Admission> {
+        let key = eligible.actor().key();
+        let directory = { self.directory.as_ref() }.filter(|_| self.knows_issuer(key.issuer()));
+        let Some(directory) = directory else {
+            return self.find(eligible, now);
+        };
+        let wanted = TargetRef::from(key);
+        match directory.find(&wanted).try_now() {
+            Ok(found) => self.knowing_actor(eligible, &wanted, found, now),
+            Err(later) => {
+                let gate = Arc::clone(self);
+                later.then(move |found| gate.knowing_actor(eligible, &wanted, found, now))
+            }
+        }
+    }
+
+    /// Whom the directory does not know stays as the token says: a central staff need not stand in the
+    /// directory of the customers.
+    fn knowing_actor(
         self: &Arc<Self>,
         eligible: Eligible,
+        wanted: &TargetRef,
+        found: Result<Identity, LookupError>,
         now: Timestamp,
-    ) -> Answer<Result<Eligible, Refusal>> {
-        let key = eligible.actor().key();
-        let Some(directory) = &self.directory else {
-            return Answer::now(Ok(eligible));
+    ) -> Answer<Admission> {
+        let completed = match found.map(|found| Self::vet(found, wanted)) {
+            Ok(Ok(found)) => {
+                { eligible.with_actor_facts(&*self.policy, &found, now) }.map_err(Refusal::from)
+            }
+            Ok(Err(wrong)) => Err(wrong),
+            Err(error) => match error.kind() {
+                LookupErrorKind::Unavailable => Err(Refusal::Unavailable(error)),
+                LookupErrorKind::Ambiguous => Err(eligible.refuse("actor_ambiguous").into()),
+                LookupErrorKind::NotFound => Ok(eligible),
+            },
         };
-        if !self.knows_issuer(key.issuer()) {
-            return Answer::now(Ok(eligible));
+        match completed {
+            Ok(eligible) => self.find(eligible, now),
+            Err(refusal) => Answer::now(Err(refusal)),
         }
-        let wanted = TargetRef::from(key);
-        let gate = Arc::clone(self);
-        directory.find(&wanted).map(move |found| match found {
-            Ok(found) => {
-                let found = Self::vet(found, &wanted)?;
-                Ok(eligible.with_actor_facts(&*gate.policy, &found, now)?)
-            }
-            Err(error) if error.kind() == LookupErrorKind::Unavailable => {
-                Err(Refusal::Unavailable(error))
-            }
-            Err(error) if error.kind() == LookupErrorKind::Ambiguous => {
-                Err(eligible.refuse("actor_ambiguous").into())
-            }
-            // Whom the directory does not know is who the token says.
-            Err(_) => Ok(eligible),
-        })
     }
 
     fn find(self: &Arc<Self>, eligible: Eligible, now: Timestamp) -> Answer<Admission> {
@@ -221,20 +227,13 @@ impl Gate {
         if self.directory.is_none() {
             return Answer::now(self.decide(eligible, target.enabled_account(), now));
         }
-        let gate = Arc::clone(self);
-        self.ask_directory(eligible).map(move |found| {
-            let (eligible, found) = found?;
-            gate.decide(eligible, target.completed_by(&found), now)
-        })
+        let complete = move |found: Identity| target.completed_by(&found);
+        self.decide_found(eligible, now, complete)
     }
 
     fn look_up(self: &Arc<Self>, eligible: Eligible, now: Timestamp) -> Answer<Admission> {
         if self.directory.is_some() {
-            let gate = Arc::clone(self);
-            return self.ask_directory(eligible).map(move |found| {
-                let (eligible, found) = found?;
-                gate.decide(eligible, found, now)
-            });
+            return self.decide_found(eligible, now, |found| found);
         }
         // A trusted token names the target, and nobody is there to know more about it.
         let named = match eligible
@@ -252,36 +251,53 @@ impl Gate {
         })
     }
 
-    /// Finds whom an eligible actor wants to be.
-    fn ask_directory(&self, eligible: Eligible) -> Answer<Result<(Eligible, Identity), Refusal>> {
+    /// Decides about whom the directory finds, once `complete` has added what else is known.
+    fn decide_found(
+        self: &Arc<Self>,
+        eligible: Eligible,
+        now: Timestamp,
+        complete: impl FnOnce(Identity) -> Identity + Send + 'static,
+    ) -> Answer<Admission> {
         let (Some(directory), Some(wanted)) = (&self.directory, eligible.wanted()) else {
             return Answer::now(Err(eligible.refuse("no_directory").into()));
         };
-        let wanted = wanted.clone();
-        directory.find(&wanted).map(move |found| match found {
-            Ok(found) => {
-                if let Ok(found) = Self::vet(found, &wanted) {
-                    return Ok((eligible, found));
-                }
+        match directory.find(wanted).try_now() {
+            Ok(found) => Answer::now(self.decide_as_found(eligible, found, now, complete)),
+            Err(later) => {
+                let gate = Arc::clone(self);
+                later.map(move |found| gate.decide_as_found(eligible, found, now, complete))
+            }
+        }
+    }
+
+    fn decide_as_found(
+        &self,
+        eligible: Eligible,
+        found: Result<Identity, LookupError>,
+        now: Timestamp,
+        complete: impl FnOnce(Identity) -> Identity,
+    ) -> Admission {
+        let error = match found {
+            Ok(found) if { eligible.wanted() }.is_some_and(|wanted| fits(&found, wanted)) => {
+                return self.decide(eligible, complete(found), now);
+            }
+            Ok(_) => {
                 // Told apart from nobody, it would tell that there is somebody of nearly that name.
                 tracing::error!(target: "impersonation", "{WRONG_PERSON}");
-                Err(eligible.refuse("target_not_found").into())
+                return Err(eligible.refuse("target_not_found").into());
             }
-            Err(error) => Err(match error.kind() {
-                LookupErrorKind::NotFound => eligible.refuse("target_not_found").into(),
-                LookupErrorKind::Ambiguous => eligible.refuse("target_ambiguous").into(),
-                LookupErrorKind::Unavailable => Refusal::Unavailable(error),
-            }),
+            Err(error) => error,
+        };
+        Err(match error.kind() {
+            LookupErrorKind::NotFound => eligible.refuse("target_not_found").into(),
+            LookupErrorKind::Ambiguous => eligible.refuse("target_ambiguous").into(),
+            LookupErrorKind::Unavailable => Refusal::Unavailable(error),
         })
     }
 
     /// A directory that gives somebody else than it was asked for is broken.
     fn vet(found: Identity, wanted: &TargetRef) -> Result<Identity, Refusal> {
-        let right = match wanted.who() {
-            Who::Subject(_) => wanted.is(found.key()),
-            Who::Name(_) => found.issuer() == wanted.issuer(),
-        };
-        if right {
+        if fits(&found, wanted) {
             return Ok(found);
         }
         Err(Refusal::Unavailable(LookupError::unavailable(WRONG_PERSON)))
@@ -294,6 +310,13 @@ impl Gate {
             None => target,
         };
         Ok(eligible.decide(&*self.policy, target, now)?)
+    }
+}
+
+fn fits(found: &Identity, wanted: &TargetRef) -> bool {
+    match wanted.who() {
+        Who::Subject(_) => wanted.is(found.key()),
+        Who::Name(_) => found.issuer() == wanted.issuer(),
     }
 }
 

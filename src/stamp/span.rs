@@ -35,6 +35,9 @@ pub fn open_span(actor: &IdentityKey, strategy: Strategy) -> Span {
 ///
 /// Call it once, on the span that [`open_span`] gave.
 pub fn complete_span(span: &Span, stamp: &Stamp) {
+    if span.is_disabled() {
+        return;
+    }
     let undecided_until_now = Values {
         actor_sub: None,
         actor_iss: None,
