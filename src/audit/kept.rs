@@ -1,4 +1,5 @@
-use crate::audit::event::{CompletedInfo, EndInfo, RequestInfo};
+use crate::audit::RequestInfo;
+use crate::audit::event::{CompletedInfo, EndInfo};
 use crate::audit::{Completion, Event, EventId, EventName, Outcome};
 use crate::identity::{Identity, IdentityKey, Names};
 use crate::terms::{Ask, EndReason, GrantId, Mode};

@@ -49,6 +49,7 @@ mod kept;
 mod lent;
 mod limit;
 mod outline;
+mod request_info;
 mod sinks;
 mod trail;
 
@@ -57,13 +58,14 @@ mod trail;
 pub use self::chain::chained;
 pub use self::error::AuditError;
 pub use self::event::{
-    CompletedInfo, Completion, EndInfo, Event, EventName, Outcome, RequestInfo, SCHEMA_VERSION,
+    CompletedInfo, Completion, EndInfo, Event, EventName, Outcome, SCHEMA_VERSION,
 };
 pub use self::file::{Rotation, SyncOn};
 pub use self::id::{EventId, EventIdError};
 #[cfg(feature = "cognito")]
 pub(crate) use self::lent::Lent;
 pub use self::limit::DenialLimit;
+pub use self::request_info::RequestInfo;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use self::sinks::sqlite;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Response};
-use serde_json::json;
+use serde::Serialize;
 
 use super::grpc;
 use crate::rejection::{Rejection, RejectionKind, RespondToRejection};
@@ -74,20 +74,29 @@ impl Problem {
         if let Some(url) = &self.resource_metadata {
             text.extend([", resource_metadata=\"", url, "\""]);
         }
-        HeaderValue::from_str(&text).ok()
+        HeaderValue::try_from(text).ok()
     }
 
     fn body(kind: RejectionKind) -> Bytes {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": kind.description(),
-            "status": kind.status().as_u16(),
-        });
-        if let Some(code) = kind.problem_code() {
-            body["error"] = code.into();
-        }
-        body.to_string().into()
+        let body = Members {
+            error: kind.problem_code(),
+            status: kind.status().as_u16(),
+            title: kind.description(),
+            r#type: "about:blank",
+        };
+        // Texts and a number: there is nothing that could not be written.
+        serde_json::to_vec(&body).unwrap_or_default().into()
     }
+}
+
+/// The members of a problem (RFC 9457, section 3).
+#[derive(Serialize)]
+struct Members {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    status: u16,
+    title: &'static str,
+    r#type: &'static str,
 }
 
 /// Whether a character needs no escaping between quotes (RFC 9110, section 5.6.4).

@@ -117,7 +117,7 @@ fn bearer(header: &[u8]) -> Extraction<'_> {
     if token.len() > LONGEST {
         return Extraction::TooLong;
     }
-    match std::str::from_utf8(token) {
+    match simdutf8::basic::from_utf8(token) {
         Ok(token) => Extraction::Found(Secret::from(token)),
         Err(_) => Extraction::Malformed,
     }

@@ -96,7 +96,7 @@ impl Pipeline {
 
     /// Asks the strategies, beginning with the one at `index`.
     fn ask_from(
-        &mut self,
+        &self,
         index: usize,
         config: &Config,
         parts: &Parts,
@@ -128,7 +128,7 @@ impl Pipeline {
     }
 
     pub(super) fn resolved(
-        &mut self,
+        &self,
         config: &Config,
         parts: &Parts,
         claims: Verified<Claims>,
@@ -213,8 +213,8 @@ impl Pipeline {
         let Requested { actor, ask, .. } = requested;
         let span = stamp::open_span(actor.key(), ask.strategy());
         let came = ask.grant().map(|_| actor.clone());
-        let admitted = span.in_scope(|| gate.admit(actor, ask, self.now).try_now());
-        match admitted {
+        let answer = span.in_scope(|| gate.admit(actor, ask, self.now));
+        match answer.try_now() {
             Ok(admitted) => self.decided(config, parts, (span, came), admitted),
             Err(answer) => Ok(Stage::Deciding { span, came, answer }),
         }
@@ -314,7 +314,7 @@ fn bad_token(error: TokenError) -> Verdict {
     let after = error.retry_after();
     let kind = match error.kind() {
         TokenErrorKind::KeysUnavailable => RejectionKind::KeysUnavailable,
-        TokenErrorKind::NotAToken => RejectionKind::MalformedCredential,
+        TokenErrorKind::NotAToken => return RejectionKind::MalformedCredential.into(),
         _ => RejectionKind::InvalidToken,
     };
     Rejection::because(kind, error).retry_after(after).into()
