@@ -156,7 +156,7 @@ mod tests {
         for found in ["Bearer a", "bearer a", "BEARER a.b.c", "Bearer a+/="] {
             assert_eq!(extract(&[found.as_bytes()]), "found", "{found}");
         }
-        for malformed in ["Bearer", "Bearer ", "Bearer  a", "Bearer\ta", "Bearer,a"] {
+        for malformed in ["Bearer", "Bearer ", "Bearer\ta", "Bearer,a"] {
             assert_eq!(extract(&[malformed.as_bytes()]), "malformed", "{malformed}");
         }
         assert_eq!(extract(&[b"Bearer a\xa0"]), "malformed");
