@@ -3,12 +3,14 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use crate::identity::{Identity, IdentityKey, Kind, Names};
+use crate::identity::{Identity, IdentityKey, Kind, Names, Pieces, Text};
 use crate::time::Timestamp;
+use crate::token::cache::Kept;
 use crate::token::error::TokenErrorKind;
 use crate::token::issuer::{IssuerFacts, Profile};
 use crate::token::issuers::Issuers;
-use crate::token::person::known_by_issuer;
+use crate::token::json::Document;
+use crate::token::person::{client, known_by_issuer};
 use crate::token::verified::{Evidence, Origin, Verified};
 use crate::token::window::Window;
 
@@ -24,35 +26,70 @@ struct Data {
     /// With all claims as its attributes.
     identity: Identity,
     window: Window,
+    marks: Marks,
     profile: Arc<Profile>,
     issuers: Arc<Issuers>,
     /// Whom it names beside its own subject, shared by all requests with it.
     named: OnceLock<Arc<str>>,
     /// Who acts, where its `act` is believed.
     acting: OnceLock<Identity>,
+    /// `None` where the cache does not keep claims.
+    kept: Option<Kept>,
 }
+
+/// What is asked of the claims on each request, so that none has to be looked up among the others.
+#[derive(Clone)]
+pub(super) struct Marks {
+    client: Option<Text>,
+    token_id: Option<Text>,
+    peculiar: bool,
+}
+
+impl Marks {
+    pub(super) fn read(claims: &Document<'_>, pieces: &Pieces<'_>, profile: &Profile) -> Self {
+        let text = |text| pieces.text(text);
+        Self {
+            client: client(claims).map(text),
+            token_id: claims.text("jti").map(text),
+            peculiar: claims
+                .members()
+                .any(|(name, _)| speaks(name, &profile.facts)),
+        }
+    }
+}
+
+/// Whether a claim of that name, where it stands in a token, speaks of anything but its own subject.
+fn speaks(name: &str, facts: &IssuerFacts) -> bool {
+    SPEAKING.contains(&name) || facts.trusts_claim(name)
+}
+
+const SPEAKING: [&str; 4] = ["act", "may_act", "impersonating", "grant_id"];
 
 impl Claims {
     pub(super) fn verified(
         identity: Identity,
         window: Window,
+        marks: Marks,
         profile: Arc<Profile>,
         issuers: Arc<Issuers>,
+        kept: Option<Kept>,
     ) -> Verified<Self> {
-        let evidence = Evidence {
-            voucher: profile.facts.shared_issuer(),
-            expires_at: window.expires_at(),
-            origin: Origin::Own,
-        };
         let data = Data {
             identity,
             window,
+            marks,
             profile,
             issuers,
             named: OnceLock::new(),
             acting: OnceLock::new(),
+            kept,
         };
-        Verified::new(Self(Arc::new(data)), evidence)
+        Verified::new(Self(Arc::new(data)), ())
+    }
+
+    /// What the cache keeps with them.
+    pub(super) fn kept(&self) -> Option<&Kept> {
+        self.0.kept.as_ref()
     }
 
     /// The issuer, by its canonical name.
@@ -76,7 +113,16 @@ impl Claims {
     /// One claim, as it stands in the token.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
+        if !self.is_peculiar() && speaks(name, self.issuer_facts()) {
+            return None;
+        }
         self.0.identity.attribute(name)
+    }
+
+    /// Whether it says anything by which somebody might impersonate: `act`, `may_act`, `impersonating`, `grant_id`,
+    /// or a claim that its issuer is trusted for.
+    pub(crate) fn is_peculiar(&self) -> bool {
+        self.0.marks.peculiar
     }
 
     /// `exp`, without leeway.
@@ -88,14 +134,13 @@ impl Claims {
     /// `jti`.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.0.identity.text("jti")
+        self.0.marks.token_id.as_deref()
     }
 
     /// The app client that the token was issued to: `client_id`, else `azp`.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
-        let identity = &self.0.identity;
-        identity.text("client_id").or_else(|| identity.text("azp"))
+        self.0.marks.client.as_deref()
     }
 
     /// Whether the issuer's configuration believes this claim when it asks for an impersonation.
@@ -136,7 +181,7 @@ impl Verified<Claims> {
     /// The one to whom the token was issued.
     #[must_use]
     pub fn caller(&self) -> Verified<Identity> {
-        Verified::new(self.identity().clone(), self.evidence().clone())
+        Verified::new(self.identity().clone(), self.evidence(Origin::Own))
     }
 
     /// The same token, as if it did not name these groups.
@@ -147,15 +192,14 @@ impl Verified<Claims> {
         let left: Names = { groups.iter() }
             .filter(|group| !lapsed.contains(group))
             .collect();
-        let data = Data {
-            identity: self.identity().clone().with_groups(left),
-            window: self.0.window.clone(),
-            profile: Arc::clone(&self.0.profile),
-            issuers: Arc::clone(&self.0.issuers),
-            named: OnceLock::new(),
-            acting: OnceLock::new(),
-        };
-        Self::new(Claims(Arc::new(data)), self.evidence().clone())
+        Claims::verified(
+            self.identity().clone().with_groups(left),
+            self.0.window.clone(),
+            self.0.marks.clone(),
+            Arc::clone(&self.0.profile),
+            Arc::clone(&self.0.issuers),
+            None,
+        )
     }
 
     /// The actor that the token names in `act`; `None` unless the issuer is trusted for that.
@@ -170,20 +214,24 @@ impl Verified<Claims> {
         }
         // It can only be this one.
         let identity = self.0.acting.get_or_init(|| self.known(actor)).clone();
-        let evidence = Evidence {
-            origin: Origin::NamedByAct,
-            ..self.evidence().clone()
-        };
-        Some(Verified::new(identity, evidence))
+        Some(Verified::new(identity, self.evidence(Origin::NamedByAct)))
     }
 }
 
 impl Claims {
+    fn evidence(&self, origin: Origin) -> Evidence {
+        Evidence {
+            voucher: self.issuer_facts().shared_issuer(),
+            expires_at: self.expires_at(),
+            origin,
+        }
+    }
+
     /// What the token and the configuration say of the actor.
     fn known(&self, actor: IdentityKey) -> Identity {
         let identity = match self.0.issuers.profile(actor.issuer()) {
             None => Identity::from_key(actor),
-            Some(profile) => known_by_issuer(actor.subject(), &profile.facts),
+            Some(profile) => known_by_issuer(actor.shared_subject().into(), &profile.facts),
         };
         // An app client that acts for somebody names itself; who speaks of other issuers' people names
         // their app clients, too.
