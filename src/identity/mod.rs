@@ -156,6 +156,9 @@ impl Identity {
         }
     }
 
+    /// The memory of one, without what stands elsewhere.
+    pub(crate) const SIZE: usize = size_of::<Data>();
+
     /// Adds the name it is shown by.
     #[must_use]
     pub fn with_username(self, username: impl Into<Arc<str>>) -> Self {

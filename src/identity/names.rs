@@ -43,6 +43,14 @@ impl Names {
         }
     }
 
+    /// How much memory it takes beside the texts themselves.
+    pub(crate) fn places(&self) -> usize {
+        match &self.0 {
+            List::Several(names) => size_of::<Text>() * names.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether `name` is in the list, exactly.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {

@@ -66,6 +66,9 @@ fn speaks(name: &str, facts: &IssuerFacts) -> bool {
 const SPEAKING: [&str; 4] = ["act", "may_act", "impersonating", "grant_id"];
 
 impl Claims {
+    /// The memory of those of one token, without what stands elsewhere.
+    pub(super) const SIZE: usize = size_of::<Data>();
+
     pub(super) fn verified(
         identity: Identity,
         window: Window,

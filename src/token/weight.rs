@@ -2,13 +2,14 @@
 //!
 //! Its length does not tell: a few bytes of JSON make a value of fifty and more.
 
-use crate::identity::{Identity, Names, Text};
+use crate::identity::{Identity, Names};
+use crate::token::claims::Claims;
 use crate::token::json::{BLOCK, Document};
 
 /// In bytes, rather too many than too few: with the map of all claims, which is made when somebody asks for one.
 pub(crate) fn of(token: &str, payload: &str, claims: &Document<'_>, identity: &Identity) -> u64 {
     let text = |text: &str| BLOCK + text.len();
-    let names = |names: &Names| BLOCK + size_of::<Text>() * names.len();
+    let names = |names: &Names| BLOCK + names.places();
     let login = identity.login().map_or(0, |login| {
         names(&login.methods) + login.context_class.as_deref().map_or(0, text)
     });
@@ -19,5 +20,5 @@ pub(crate) fn of(token: &str, payload: &str, claims: &Document<'_>, identity: &I
     (bytes + claims.bytes_as_values()) as u64
 }
 
-/// The structures around claims and identity, and the identity of who acts.
-const FIXED: usize = 1024;
+/// The claims, the identity, and that of who acts, where somebody does.
+const FIXED: usize = Claims::SIZE + 2 * Identity::SIZE + 4 * BLOCK;

@@ -45,6 +45,74 @@ mod tests {
         }
     }
 
+    /// Few names are compared in another way than many.
+    #[test]
+    fn a24_a40_duplicates_among_many() {
+        for count in [2, 31, 32, 33, 34, 200] {
+            let member = |n: usize| format!("\"m{n}\":{{\"x\":[{n}]}}");
+            let members: Vec<_> = (0..count).map(member).collect();
+            let text = |members: &[String]| format!("{{\"in\":{{{}}}}}", members.join(","));
+            assert!(object(text(&members).as_bytes()).is_some(), "{count}");
+            for twin in [0, count / 2, count - 1] {
+                let mut twins = members.clone();
+                twins.push(format!("\"\\u006d{twin}\":1"));
+                assert!(
+                    object(text(&twins).as_bytes()).is_none(),
+                    "{twin} of {count}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_borrowed_says_the_same_as_its_values() {
+        let text = r#"{"s":"a","e":"\u0061\n","n":-7,"f":1.5,"t":["x","\"",""],"m":["x",1],"o":{"a":[[1],{}],"s":"b"},"z":null,"b":true,"l":[]}"#;
+        let document = Document::read(text).expect("an object");
+        assert_eq!(
+            Value::Object(document.to_map()),
+            serde_json::from_str::<Value>(text).expect("JSON")
+        );
+        let item = |name: &str| document.get(name).expect("it is there");
+        let texts = |item: Item<'_, '_>| {
+            item.texts()
+                .map(|texts| texts.map(str::to_owned).collect::<Vec<_>>())
+        };
+        let either = |item: Item<'_, '_>| {
+            item.text_or_texts()
+                .map(|texts| texts.map(str::to_owned).collect::<Vec<_>>())
+        };
+        for (name, text, list, one_or_more) in [
+            ("s", Some("a"), None, Some(vec!["a"])),
+            ("e", Some("a\n"), None, Some(vec!["a\n"])),
+            ("n", None, None, None),
+            (
+                "t",
+                None,
+                Some(vec!["x", "\"", ""]),
+                Some(vec!["x", "\"", ""]),
+            ),
+            ("m", None, None, None),
+            ("o", None, None, None),
+            ("z", None, None, None),
+            ("l", None, Some(vec![]), Some(vec![])),
+        ] {
+            let owned = |list: Option<Vec<&str>>| {
+                list.map(|list| list.into_iter().map(str::to_owned).collect::<Vec<_>>())
+            };
+            assert_eq!(document.text(name), text, "{name}");
+            assert_eq!(texts(item(name)), owned(list), "{name}");
+            assert_eq!(either(item(name)), owned(one_or_more), "{name}");
+        }
+        assert_eq!(
+            item("n").as_number().and_then(serde_json::Number::as_i64),
+            Some(-7)
+        );
+        assert_eq!((item("o").len(), item("t").len()), (2, 0));
+        assert_eq!(item("o").get("s").and_then(Item::as_str), Some("b"));
+        assert!(item("o").get("a").is_some() && item("t").get("").is_none());
+        assert!(document.has("z") && !document.has("a") && !document.has("x"));
+    }
+
     #[test]
     fn a25_a41_not_one_object() {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(16), "]".repeat(16));

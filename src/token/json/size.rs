@@ -28,20 +28,21 @@ fn of_value(item: Item<'_, '_>) -> usize {
         }
         Kind::Object(_) => {
             let member = |(name, value): (&str, _)| BLOCK + name.len() + of_value(value);
-            nodes(item.len()) * NODE + item.members().map(member).sum::<usize>()
+            of_nodes(item.len()) + item.members().map(member).sum::<usize>()
         }
     }
 }
 
-/// A map is made of nodes with room for eleven members each; all but the last ones are full.
-fn nodes(members: usize) -> usize {
+/// A map that is made at once: leaves of eleven members each, with one member between two, and above them nodes that
+/// lead to twelve.
+fn of_nodes(members: usize) -> usize {
     match members {
         0 => 0,
-        1..=11 => 1,
-        more => more / 10 + 2,
+        1..=11 => LEAF,
+        more => (more / 12 + 1) * LEAF + (more / 72 + 1) * (LEAF + 12 * size_of::<usize>()),
     }
 }
 
 /// What an allocator adds to each block.
 pub(crate) const BLOCK: usize = 16;
-const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 112;
+const LEAF: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 16 + BLOCK;
