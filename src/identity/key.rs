@@ -1,6 +1,3 @@
-use std::cmp::Ordering;
-use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use crate::identity::text::Text;
@@ -9,23 +6,15 @@ use crate::identity::text::Text;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IdentityKey {
     issuer: Arc<str>,
-    subject: Subject,
+    subject: Arc<str>,
 }
 
 impl IdentityKey {
     /// The key of `subject` at `issuer`.
     pub fn new(issuer: impl Into<Arc<str>>, subject: impl Into<Arc<str>>) -> Self {
-        Self::piece(issuer.into(), subject.into().into())
-    }
-
-    /// The same, of a subject that may be a piece of a longer text.
-    pub(crate) fn piece(issuer: Arc<str>, subject: Text) -> Self {
         Self {
-            issuer,
-            subject: Subject {
-                text: subject,
-                own: OnceLock::new(),
-            },
+            issuer: issuer.into(),
+            subject: subject.into(),
         }
     }
 
@@ -38,7 +27,7 @@ impl IdentityKey {
     /// The `sub` at that issuer.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.subject.text
+        &self.subject
     }
 
     pub(crate) fn shared_issuer(&self) -> Arc<str> {
@@ -46,61 +35,55 @@ impl IdentityKey {
     }
 
     pub(crate) fn shared_subject(&self) -> Arc<str> {
-        self.subject.shared()
+        Arc::clone(&self.subject)
     }
 }
 
-struct Subject {
-    text: Text,
-    /// Made once, when somebody keeps it without the text of which it is a piece.
-    own: OnceLock<Arc<str>>,
+/// Issuer and subject as a token has them. The key is made once, when somebody asks: it is kept for longer than
+/// the token, so it must not keep the token's text alive.
+#[derive(Clone)]
+pub(super) struct Who {
+    issuer: Arc<str>,
+    subject: Text,
+    key: OnceLock<IdentityKey>,
 }
 
-impl Subject {
-    fn shared(&self) -> Arc<str> {
-        Arc::clone(self.own.get_or_init(|| self.text.shared()))
-    }
-}
-
-/// A key is kept for longer than the token from which it comes: a clone keeps no more of it alive than itself.
-impl Clone for Subject {
-    fn clone(&self) -> Self {
+impl Who {
+    pub(super) fn new(issuer: Arc<str>, subject: Text) -> Self {
         Self {
-            text: self.shared().into(),
-            own: OnceLock::new(),
+            issuer,
+            subject,
+            key: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    pub(super) fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    pub(super) fn key(&self) -> &IdentityKey {
+        let key = || IdentityKey::new(Arc::clone(&self.issuer), self.subject.shared());
+        self.key.get_or_init(key)
+    }
+}
+
+impl From<IdentityKey> for Who {
+    fn from(key: IdentityKey) -> Self {
+        Self {
+            issuer: key.shared_issuer(),
+            subject: key.shared_subject().into(),
+            key: key.into(),
         }
     }
 }
 
-impl PartialEq for Subject {
+impl PartialEq for Who {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for Subject {}
-
-impl PartialOrd for Subject {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Subject {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.text.cmp(&other.text)
-    }
-}
-
-impl Hash for Subject {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
-    }
-}
-
-impl fmt::Debug for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text.fmt(f)
+        (self.issuer(), self.subject()) == (other.issuer(), other.subject())
     }
 }
 
@@ -110,21 +93,20 @@ mod tests {
     use crate::identity::text::Pieces;
 
     #[test]
-    fn a_clone_keeps_nothing_alive_but_itself() {
+    fn a_key_keeps_nothing_alive_but_itself() {
         let token = String::from("a long token of alice");
         let pieces = Pieces::of(&token);
         let whole = pieces.whole();
-        let key = IdentityKey::piece("iss".into(), pieces.text(&token[16..]));
+        let who = Who::new("iss".into(), pieces.text(&token[16..]));
         drop(pieces);
+        assert_eq!((who.issuer(), who.subject()), ("iss", "alice"));
+        assert!(who == Who::from(IdentityKey::new("iss", "alice")));
+        assert!(who != Who::from(IdentityKey::new("iss", "carol")));
+        let key = who.key().clone();
+        assert!(Arc::ptr_eq(&key.subject, &who.key().subject), "made once");
+        assert_eq!(key, IdentityKey::new("iss", "alice"));
         assert_eq!(Arc::strong_count(&whole), 2);
-        let kept = key.clone();
-        assert_eq!(kept, IdentityKey::new("iss", "alice"));
-        assert!(Arc::ptr_eq(&key.shared_subject(), &kept.shared_subject()));
-        drop(key);
+        drop(who);
         assert_eq!(Arc::strong_count(&whole), 1);
-        assert_eq!(
-            format!("{kept:?}"),
-            "IdentityKey { issuer: \"iss\", subject: \"alice\" }"
-        );
     }
 }

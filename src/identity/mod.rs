@@ -35,6 +35,7 @@ use crate::time::Timestamp;
 use self::attributes::Attributes;
 pub(crate) use self::attributes::Claimed;
 pub use self::key::IdentityKey;
+use self::key::Who;
 pub use self::names::Names;
 pub(crate) use self::text::{Pieces, Text};
 
@@ -53,7 +54,7 @@ pub struct Identity {
 
 #[derive(Clone, PartialEq)]
 struct Data {
-    key: IdentityKey,
+    who: Who,
     username: Option<Text>,
     groups: Option<Names>,
     scopes: Option<Names>,
@@ -137,9 +138,18 @@ impl Identity {
     /// Somebody of whom nothing but the key is known.
     #[must_use]
     pub fn from_key(key: IdentityKey) -> Self {
+        Self::from_who(key.into())
+    }
+
+    /// The same, of a subject that may be a piece of a token.
+    pub(crate) fn at(issuer: Arc<str>, subject: Text) -> Self {
+        Self::from_who(Who::new(issuer, subject))
+    }
+
+    fn from_who(who: Who) -> Self {
         Self {
             own: Arc::new(Data {
-                key,
+                who,
                 username: None,
                 groups: None,
                 scopes: None,
@@ -345,19 +355,19 @@ impl Identity {
     /// Issuer and subject.
     #[must_use]
     pub fn key(&self) -> &IdentityKey {
-        &self.own.key
+        self.own.who.key()
     }
 
     /// The issuer; short for `key().issuer()`.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        self.own.key.issuer()
+        self.own.who.issuer()
     }
 
     /// The `sub`; short for `key().subject()`.
     #[must_use]
     pub fn subject(&self) -> &str {
-        self.own.key.subject()
+        self.own.who.subject()
     }
 
     /// The name to show; never a key.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::identity::{
-    Affiliation, Claimed, Identity, IdentityKey, Kind, Login, Names, Pieces, Text,
-};
+use crate::identity::{Affiliation, Claimed, Identity, Kind, Login, Names, Pieces, Text};
 use crate::token::issuer::{IssuerFacts, Profile, Shape, Tenant};
 use crate::token::json::{self, Document, Item};
 use crate::token::sub_id::Home;
@@ -24,7 +22,7 @@ pub(crate) fn identity(
     let mut identity = match home {
         None => at_own_issuer(text, claims, pieces, facts),
         Some(Home::Configured(home)) => known_by_issuer(text, &home.facts),
-        Some(Home::Unknown(issuer)) => at(issuer, text),
+        Some(Home::Unknown(issuer)) => Identity::at(Arc::clone(issuer), text),
     };
     identity = identity
         .with_kind(kind(subject, claims, profile.shape))
@@ -52,14 +50,10 @@ pub(crate) fn identity(
     identity.with_claims(claims, facts.shared_groups_claim())
 }
 
-fn at(issuer: &Arc<str>, subject: Text) -> Identity {
-    Identity::from_key(IdentityKey::piece(Arc::clone(issuer), subject))
-}
-
 /// Somebody of whom a token of another issuer tells, with what the configuration says of everybody at
 /// `issuer`.
 pub(super) fn known_by_issuer(subject: Text, issuer: &IssuerFacts) -> Identity {
-    let identity = at(&issuer.shared_issuer(), subject);
+    let identity = Identity::at(issuer.shared_issuer(), subject);
     let identity = match issuer.affiliation() {
         Affiliation::Tenant => identity,
         staff => identity.with_affiliation(staff),
