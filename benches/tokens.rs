@@ -8,9 +8,10 @@
 //! `Authenticator::authenticate` for a token that it has seen, which is one look-up, the comparison with the
 //! whole token, the times, whether its key is still published, and a clone of the claims, beside what
 //! a plain `HashMap` with the same hash function does when asked for the same token: the whole
-//! comparison, and the clone of an `Arc`. Tokens are drawn evenly and by Zipf's law (s = 1: the second
+//! comparison, and the clone of an `Arc`; and beside the same call where the cache keeps digests only, so that each
+//! token is hashed, read and judged anew. Tokens are drawn evenly and by Zipf's law (s = 1: the second
 //! comes half as often as the first), and lie in the processor's cache as those that were just read from a
-//! socket do. Both are asked in turn for the same tokens, in batches, in one run. One thread asks and
+//! socket do. All are asked in turn for the same tokens, in batches, in one run. One thread asks and
 //! counts the bytes; another one signs ahead.
 
 use std::collections::HashMap;
@@ -37,23 +38,58 @@ fn main() {
     let most = std::env::args().find_map(|argument| argument.parse().ok());
     let most: usize = most.unwrap_or(usize::MAX);
     println!(
-        "{:>9} {:<8} {:>9} {:>9} {:>7} {:>9} {:>11} {:>11}",
-        "tokens", "drawn", "cache ns", "map ns", "x map", "p10 x", "cache bytes", "token bytes"
+        "{:>9} {:<8} {:>8} {:>8} {:>6} {:>6} {:>10} {:>9} {:>11} {:>12} {:>11}",
+        "tokens",
+        "drawn",
+        "cache ns",
+        "map ns",
+        "x map",
+        "p10 x",
+        "digests ns",
+        "x map",
+        "cache bytes",
+        "digest bytes",
+        "token bytes"
     );
     for size in SIZES.into_iter().filter(|size| *size <= most) {
         Subject::new(size).measure();
     }
 }
 
-/// A cache and a map with the same tokens.
+/// Two caches and a map with the same tokens.
 struct Subject {
-    authenticator: Authenticator,
+    tokens_kept: Filled,
+    digests_kept: Filled,
     now: Timestamp,
     map: Map,
     tokens: Vec<String>,
-    /// For each token, by the allocator's count: its text, what was read from it, and its part of the
-    /// index, of which some places stay empty.
-    cache_bytes: i64,
+}
+
+/// A cache with all tokens.
+struct Filled {
+    authenticator: Authenticator,
+    /// For each token, by the allocator's count: what is kept of it, and its part of the index, of which some
+    /// places stay empty.
+    bytes: i64,
+}
+
+impl Filled {
+    fn new(issuer: &TestIssuer, limits: CacheLimits, tokens: &[String]) -> Self {
+        let mut authenticator = None;
+        let filled = allocation_counter::measure(|| {
+            let built = Authenticator::builder()
+                .issuer(issuer.issuer())
+                .cache(limits)
+                .build()
+                .expect("a sound configuration");
+            assert_eq!(ask(&built, built.clock().now(), tokens), tokens.len());
+            authenticator = Some(built);
+        });
+        Self {
+            authenticator: authenticator.expect("it was built"),
+            bytes: filled.bytes_current / tokens.len() as i64,
+        }
+    }
 }
 
 impl Subject {
@@ -62,29 +98,19 @@ impl Subject {
         let tokens: Vec<String> = signed(&issuer, size).into_iter().flatten().collect();
         // The cache is made of parts, and none of them is filled evenly.
         let places = size + size / 4 + 1_000;
-        let mut authenticator = None;
-        let filled = allocation_counter::measure(|| {
-            let built = Authenticator::builder()
-                .issuer(issuer.issuer())
-                .cache(CacheLimits::new(places, places * 8_192))
-                .build()
-                .expect("a sound configuration");
-            assert_eq!(ask(&built, built.clock().now(), &tokens), size);
-            authenticator = Some(built);
-        });
-        let authenticator = authenticator.expect("it was built");
-        let now = authenticator.clock().now();
+        let full = Filled::new(&issuer, CacheLimits::new(places, places * 8_192), &tokens);
+        let now = full.authenticator.clock().now();
         let again = allocation_counter::measure(|| {
-            assert_eq!(ask(&authenticator, now, &tokens), size);
+            assert_eq!(ask(&full.authenticator, now, &tokens), size);
         });
         assert_eq!(again.count_total, 0, "each is there: none was read again");
         let kept: Kept = Arc::new([0; 240]);
         let entry = |token: &String| (token.as_str().into(), Arc::new(*kept));
         Self {
             now,
+            digests_kept: Filled::new(&issuer, CacheLimits::digests(places), &tokens),
+            tokens_kept: full,
             map: tokens.iter().map(entry).collect(),
-            authenticator,
-            cache_bytes: filled.bytes_current / size as i64,
             tokens,
         }
     }
@@ -94,31 +120,37 @@ impl Subject {
         let letters = self.tokens.iter().map(String::len).sum::<usize>() / size;
         for drawn in [Drawn::Zipf, Drawn::Evenly] {
             let mut draw = Draw::new(drawn, size);
-            let (mut cache, mut map) = (Vec::new(), Vec::new());
+            let mut took = [(); 3].map(|()| Vec::new());
             for round in 0..ROUNDS {
                 let tokens = self.arrived(&mut draw);
-                // Who is asked first changes: the second one finds the tokens' text warmer.
-                let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
-                for turn in order {
+                // Who is asked first changes: the others find the tokens' text warmer.
+                for turn in [0, 1, 2].map(|turn| (turn + round) % 3) {
                     let began = Instant::now();
                     let found = match turn {
-                        0 => ask(&self.authenticator, self.now, &tokens),
-                        _ => self.ask_map(&tokens),
+                        0 => ask(&self.tokens_kept.authenticator, self.now, &tokens),
+                        1 => self.ask_map(&tokens),
+                        _ => ask(&self.digests_kept.authenticator, self.now, &tokens),
                     };
-                    let took = per_token(began.elapsed());
+                    took[turn].push(per_token(began.elapsed()));
                     assert_eq!(found, BATCH);
-                    if turn == 0 { &mut cache } else { &mut map }.push(took);
                 }
             }
-            let ratios: Vec<f64> = cache.iter().zip(&map).map(|(own, map)| own / map).collect();
+            let [cache, map, digests] = took;
+            let ratios = |own: &[f64]| -> Vec<f64> {
+                own.iter().zip(&map).map(|(own, map)| own / map).collect()
+            };
+            let (ratio, of_digests) = (ratios(&cache), ratios(&digests));
             println!(
-                "{size:>9} {:<8} {:>9.0} {:>9.0} {:>7.2} {:>9.2} {:>11} {letters:>11}",
+                "{size:>9} {:<8} {:>8.0} {:>8.0} {:>6.2} {:>6.2} {:>10.0} {:>9.2} {:>11} {:>12} {letters:>11}",
                 drawn.name(),
                 rank(cache, 0.5),
-                rank(map, 0.5),
-                rank(ratios.clone(), 0.5),
-                rank(ratios, 0.1),
-                self.cache_bytes,
+                rank(map.clone(), 0.5),
+                rank(ratio.clone(), 0.5),
+                rank(ratio, 0.1),
+                rank(digests, 0.5),
+                rank(of_digests, 0.5),
+                self.tokens_kept.bytes,
+                self.digests_kept.bytes,
             );
         }
     }

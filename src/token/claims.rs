@@ -3,13 +3,15 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use crate::identity::{Identity, IdentityKey, Kind, Names};
+use crate::identity::{Identity, IdentityKey, Kind, Names, Pieces, Text};
 use crate::time::Timestamp;
+use crate::token::cache::Kept;
 use crate::token::error::TokenErrorKind;
 use crate::token::issuer::{IssuerFacts, Profile};
 use crate::token::issuers::Issuers;
+use crate::token::json::Document;
 use crate::token::name_set::NameSet;
-use crate::token::person::known_by_issuer;
+use crate::token::person::{client, known_by_issuer};
 use crate::token::verified::{Evidence, Origin, Verified};
 use crate::token::window::Window;
 
@@ -24,41 +26,65 @@ pub struct Claims(Arc<Data>);
 struct Data {
     /// With all claims as its attributes.
     identity: Identity,
-    names: NameSet,
     window: Window,
+    marks: Marks,
     profile: Arc<Profile>,
     issuers: Arc<Issuers>,
     /// Whom it names beside its own subject, shared by all requests with it.
     named: OnceLock<Arc<str>>,
     /// Who acts, where its `act` is believed.
     acting: OnceLock<Identity>,
+    /// `None` where the cache does not keep claims.
+    kept: Option<Kept>,
+}
+
+/// What is asked of the claims on each request, so that none has to be looked up among the others.
+#[derive(Clone)]
+pub(super) struct Marks {
+    client: Option<Text>,
+    token_id: Option<Text>,
+    names: NameSet,
+}
+
+impl Marks {
+    pub(super) fn read(claims: &Document<'_>, pieces: &Pieces<'_>) -> Self {
+        let text = |text| pieces.text(text);
+        Self {
+            client: client(claims).map(text),
+            token_id: claims.text("jti").map(text),
+            names: claims.members().map(|(name, _)| name).collect(),
+        }
+    }
 }
 
 impl Claims {
+    /// The memory of those of one token, without what stands elsewhere.
+    pub(super) const SIZE: usize = size_of::<Data>();
+
     pub(super) fn verified(
         identity: Identity,
         window: Window,
+        marks: Marks,
         profile: Arc<Profile>,
         issuers: Arc<Issuers>,
+        kept: Option<Kept>,
     ) -> Verified<Self> {
-        let evidence = Evidence {
-            voucher: profile.facts.shared_issuer(),
-            expires_at: window.expires_at(),
-            origin: Origin::Own,
-        };
-        let names = { identity.attributes().keys() }
-            .map(String::as_str)
-            .collect();
         let data = Data {
             identity,
-            names,
             window,
+            marks,
             profile,
             issuers,
             named: OnceLock::new(),
             acting: OnceLock::new(),
+            kept,
         };
-        Verified::new(Self(Arc::new(data)), evidence)
+        Verified::new(Self(Arc::new(data)), ())
+    }
+
+    /// What the cache keeps with them.
+    pub(super) fn kept(&self) -> Option<&Kept> {
+        self.0.kept.as_ref()
     }
 
     /// The issuer, by its canonical name.
@@ -82,18 +108,18 @@ impl Claims {
     /// One claim, as it stands in the token.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.identity.attribute(name)
+        self.find(name, NameSet::of(name))
     }
 
-    /// As [`get`](Self::get), for a name of which the set is known, so that nothing is looked for that is
-    /// not there.
+    /// As [`get`](Self::get), for a name of which the set is known.
     pub(crate) fn find(&self, name: &str, set: NameSet) -> Option<&Value> {
-        self.0.names.may_have(set).then(|| self.get(name)).flatten()
+        let may_be_there = self.names().may_have(set);
+        { may_be_there.then_some(name) }.and_then(|name| self.0.identity.attribute(name))
     }
 
     /// The names of the claims, to ask for many at once whether any is there.
     pub(crate) fn names(&self) -> NameSet {
-        self.0.names
+        self.0.marks.names
     }
 
     /// `exp`, without leeway.
@@ -105,14 +131,13 @@ impl Claims {
     /// `jti`.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.0.identity.text("jti")
+        self.0.marks.token_id.as_deref()
     }
 
     /// The app client that the token was issued to: `client_id`, else `azp`.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
-        let identity = &self.0.identity;
-        identity.text("client_id").or_else(|| identity.text("azp"))
+        self.0.marks.client.as_deref()
     }
 
     /// Whether the issuer's configuration believes this claim when it asks for an impersonation.
@@ -153,7 +178,7 @@ impl Verified<Claims> {
     /// The one to whom the token was issued.
     #[must_use]
     pub fn caller(&self) -> Verified<Identity> {
-        Verified::new(self.identity().clone(), self.evidence().clone())
+        Verified::new(self.identity().clone(), self.evidence(Origin::Own))
     }
 
     /// The same token, as if it did not name these groups.
@@ -164,16 +189,14 @@ impl Verified<Claims> {
         let left: Names = { groups.iter() }
             .filter(|group| !lapsed.contains(group))
             .collect();
-        let data = Data {
-            identity: self.identity().clone().with_groups(left),
-            names: self.0.names,
-            window: self.0.window.clone(),
-            profile: Arc::clone(&self.0.profile),
-            issuers: Arc::clone(&self.0.issuers),
-            named: OnceLock::new(),
-            acting: OnceLock::new(),
-        };
-        Self::new(Claims(Arc::new(data)), self.evidence().clone())
+        Claims::verified(
+            self.identity().clone().with_groups(left),
+            self.0.window.clone(),
+            self.0.marks.clone(),
+            Arc::clone(&self.0.profile),
+            Arc::clone(&self.0.issuers),
+            None,
+        )
     }
 
     /// The actor that the token names in `act`; `None` unless the issuer is trusted for that.
@@ -188,20 +211,24 @@ impl Verified<Claims> {
         }
         // It can only be this one.
         let identity = self.0.acting.get_or_init(|| self.known(actor)).clone();
-        let evidence = Evidence {
-            origin: Origin::NamedByAct,
-            ..self.evidence().clone()
-        };
-        Some(Verified::new(identity, evidence))
+        Some(Verified::new(identity, self.evidence(Origin::NamedByAct)))
     }
 }
 
 impl Claims {
+    fn evidence(&self, origin: Origin) -> Evidence {
+        Evidence {
+            voucher: self.issuer_facts().shared_issuer(),
+            expires_at: self.expires_at(),
+            origin,
+        }
+    }
+
     /// What the token and the configuration say of the actor.
     fn known(&self, actor: IdentityKey) -> Identity {
         let identity = match self.0.issuers.profile(actor.issuer()) {
             None => Identity::from_key(actor),
-            Some(profile) => known_by_issuer(actor.subject(), &profile.facts),
+            Some(profile) => known_by_issuer(actor.shared_subject().into(), &profile.facts),
         };
         // An app client that acts for somebody names itself; who speaks of other issuers' people names
         // their app clients, too.

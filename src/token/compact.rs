@@ -3,6 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::token::error::TokenErrorKind;
+
 /// The parts of a compact JWS, still encoded.
 #[derive(Clone, Copy)]
 pub(crate) struct Compact<'a> {
@@ -15,14 +17,15 @@ impl<'a> Compact<'a> {
     /// Splits a token that has exactly two dots and only base64url characters beside them
     /// (RFC 8725bis, section 3.14). The caller has bounded the length.
     pub(crate) fn split(token: &'a str) -> Option<Self> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if !token.bytes().all(allowed) {
+        // All are looked at, whatever comes, so that it can be done for many at once.
+        let strange = |strange, byte: &u8| strange | !is_allowed(*byte);
+        if token.as_bytes().iter().fold(false, strange) {
             return None;
         }
-        let mut parts = token.splitn(4, '.');
-        let (header, payload, signature) = (parts.next()?, parts.next()?, parts.next()?);
+        let (header, rest) = token.split_once('.')?;
+        let (payload, signature) = rest.split_once('.')?;
         // Nothing can be signed, too; it holds no claims.
-        let whole = parts.next().is_none() && !header.is_empty() && !signature.is_empty();
+        let whole = !signature.contains('.') && !header.is_empty() && !signature.is_empty();
         whole.then_some(Self {
             header,
             payload,
@@ -31,9 +34,33 @@ impl<'a> Compact<'a> {
     }
 }
 
+/// What is wrong with a text that cannot be taken apart.
+pub(crate) fn malformed(text: &str) -> TokenErrorKind {
+    match can_be_token(text) {
+        true => TokenErrorKind::Malformed,
+        false => TokenErrorKind::NotAToken,
+    }
+}
+
 /// Whether these can be the characters of a bearer token: ASCII without white space and commas.
-pub(crate) fn can_be_token(text: &str) -> bool {
+fn can_be_token(text: &str) -> bool {
     text.is_ascii() && memchr::memchr3(b' ', b'\t', b',', text.as_bytes()).is_none()
+}
+
+/// Refuses by its first letter what cannot begin with an object, `{` or white space before it.
+pub(crate) fn begins_an_object(token: &str) -> Result<(), TokenErrorKind> {
+    if let Some(b'e' | b'I' | b'C' | b'D') = token.as_bytes().first() {
+        return Ok(());
+    }
+    let dots = memchr::memchr_iter(b'.', token.as_bytes());
+    Err(match malformed(token) {
+        TokenErrorKind::Malformed if dots.take(3).count() == 2 => TokenErrorKind::Header,
+        kind => kind,
+    })
+}
+
+const fn is_allowed(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'_') | (byte == b'.')
 }
 
 /// Strict base64url: no padding, no stray bits in the last character.
@@ -41,11 +68,53 @@ pub(crate) fn decode(part: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).ok()
 }
 
+/// Room for the parts of one token, decoded; on the stack for tokens of usual size.
+pub(crate) struct Room {
+    little: [u8; LITTLE],
+    much: Vec<u8>,
+}
+
+impl Room {
+    pub(crate) fn new() -> Self {
+        Self {
+            little: [0; LITTLE],
+            much: Vec::new(),
+        }
+    }
+
+    /// All of it, enough for this token.
+    pub(crate) fn for_token(&mut self, token: &str) -> Free<'_> {
+        // Each part may take up to three bytes more than its exact share.
+        let need = token.len() / 4 * 3 + 12;
+        if need <= LITTLE {
+            return Free(&mut self.little);
+        }
+        self.much.resize(need, 0);
+        Free(&mut self.much)
+    }
+}
+
+/// What is left of a [`Room`].
+pub(crate) struct Free<'r>(&'r mut [u8]);
+
+impl<'r> Free<'r> {
+    /// As [`decode`], into the room.
+    pub(crate) fn decode(&mut self, part: &str) -> Option<&'r [u8]> {
+        let all = std::mem::take(&mut self.0);
+        let len = URL_SAFE_NO_PAD.decode_slice(part, all).ok()?;
+        let (decoded, rest) = all.split_at_mut_checked(len)?;
+        self.0 = rest;
+        Some(decoded)
+    }
+}
+
 /// What the signature is made over: the token without its last part.
 pub(crate) fn signing_input(token: &str) -> &[u8] {
     let end = token.rfind('.').unwrap_or(token.len());
     &token.as_bytes()[..end]
 }
+
+const LITTLE: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -99,6 +168,41 @@ mod tests {
         for text in ["a ", "a b", "a,b", "a, Bearer b", "a\tb", "ä"] {
             assert!(!can_be_token(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a25_what_cannot_begin_an_object_is_seen_by_its_first_letter() {
+        for (text, begins) in [
+            ("{}", true),
+            (" {}", true),
+            ("\t{}", true),
+            ("\r\n{}", true),
+            // A quotation mark shares its first six bits with the space.
+            ("\"x\"", true),
+            ("[]", false),
+            ("null", false),
+            ("1", false),
+            ("\u{feff}{}", false),
+        ] {
+            let token = URL_SAFE_NO_PAD.encode(text);
+            assert_eq!(begins_an_object(&token).is_ok(), begins, "{text}");
+        }
+        assert!(begins_an_object("").is_err());
+    }
+
+    #[test]
+    fn a_room_holds_the_parts_of_any_token() {
+        for size in [0, 1, 2, 3, 4, 100, 1000, 3000, 5000, 48_000] {
+            let part = vec![7; size];
+            let encoded = URL_SAFE_NO_PAD.encode(&part);
+            let token = format!("{encoded}.{encoded}.{encoded}");
+            let mut room = Room::new();
+            let mut free = room.for_token(&token);
+            let decoded = [(); 3].map(|()| free.decode(&encoded));
+            assert_eq!(decoded, [Some(&part[..]); 3], "{size}");
+        }
+        let mut room = Room::new();
+        assert_eq!(room.for_token("").decode("AR"), None, "stray bits");
     }
 
     #[test]

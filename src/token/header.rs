@@ -1,16 +1,16 @@
 //! A token's header: what is read of it, and what makes it unacceptable.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 use crate::token::algorithm::Algorithm;
 use crate::token::error::TokenErrorKind;
-use crate::token::{compact, json};
+use crate::token::json::Document;
 
 /// The three members that are read; `jku`, `jwk`, `x5u` and `x5c` never are.
-pub(crate) struct Header {
+pub(crate) struct Header<'a> {
     pub(crate) algorithm: Algorithm,
     pub(crate) typ: Typ,
-    pub(crate) kid: Option<Box<str>>,
+    pub(crate) kid: Option<Cow<'a, str>>,
 }
 
 /// What a token says that it is (RFC 8725, section 3.11).
@@ -22,25 +22,24 @@ pub(crate) enum Typ {
     Other,
 }
 
-impl Header {
-    pub(crate) fn read(part: &str) -> Result<Self, TokenErrorKind> {
-        let bytes = compact::decode(part).ok_or(TokenErrorKind::Malformed)?;
-        let members = json::object(&bytes).ok_or(TokenErrorKind::Header)?;
-        if UNACCEPTABLE.iter().any(|name| members.contains_key(*name)) {
+impl<'a> Header<'a> {
+    /// Reads the first part, decoded.
+    pub(crate) fn read(part: &'a [u8]) -> Result<Self, TokenErrorKind> {
+        let members = std::str::from_utf8(part).ok().and_then(Document::read);
+        let members = members.ok_or(TokenErrorKind::Header)?;
+        if UNACCEPTABLE.iter().any(|name| members.has(name)) {
             return Err(TokenErrorKind::Header);
         }
-        let algorithm = members.get("alg").and_then(Value::as_str);
+        let algorithm = members.text("alg").and_then(Algorithm::named);
         Ok(Self {
-            algorithm: algorithm
-                .and_then(Algorithm::named)
-                .ok_or(TokenErrorKind::Algorithm)?,
+            algorithm: algorithm.ok_or(TokenErrorKind::Algorithm)?,
             typ: typ(&members),
             kid: kid(&members)?,
         })
     }
 }
 
-fn typ(members: &Map<String, Value>) -> Typ {
+fn typ(members: &Document<'_>) -> Typ {
     let Some(typ) = members.get("typ") else {
         return Typ::Absent;
     };
@@ -61,10 +60,10 @@ fn typ(members: &Map<String, Value>) -> Typ {
     }
 }
 
-fn kid(members: &Map<String, Value>) -> Result<Option<Box<str>>, TokenErrorKind> {
-    match members.get("kid") {
+fn kid<'a>(members: &Document<'a>) -> Result<Option<Cow<'a, str>>, TokenErrorKind> {
+    match members.get("kid").map(|kid| kid.as_text()) {
         None => Ok(None),
-        Some(Value::String(kid)) if acceptable_kid(kid) => Ok(Some(kid.as_str().into())),
+        Some(Some(kid)) if acceptable_kid(kid) => Ok(Some(kid.clone())),
         Some(_) => Err(TokenErrorKind::KeyId),
     }
 }
@@ -81,13 +80,10 @@ const UNACCEPTABLE: [&str; 5] = ["crit", "b64", "zip", "enc", "cty"];
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
     use super::*;
 
-    fn read(header: &str) -> Result<Header, TokenErrorKind> {
-        Header::read(&URL_SAFE_NO_PAD.encode(header))
+    fn read(header: &str) -> Result<Header<'_>, TokenErrorKind> {
+        Header::read(header.as_bytes())
     }
 
     #[test]
@@ -144,12 +140,9 @@ mod tests {
             ("7", Typ::Other),
             ("null", Typ::Other),
         ] {
-            let header = read(&format!("{{\"alg\":\"RS256\",\"typ\":{typ}}}"));
-            assert_eq!(
-                header.map(|header| header.typ).ok(),
-                Some(expected),
-                "{typ}"
-            );
+            let header = format!("{{\"alg\":\"RS256\",\"typ\":{typ}}}");
+            let read = read(&header).map(|header| header.typ).ok();
+            assert_eq!(read, Some(expected), "{typ}");
         }
     }
 

@@ -2,58 +2,72 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
+use crate::identity::Pieces;
 use crate::time::Timestamp;
-use crate::token::claims::Claims;
+use crate::token::cache::{Keep, Kept};
+use crate::token::claims::{Claims, Marks};
 use crate::token::error::{TokenError, TokenErrorKind};
 use crate::token::issuer::{Accepts, Profile, Shape};
 use crate::token::issuers::Issuers;
+use crate::token::json::{Document, Item};
 use crate::token::person;
 use crate::token::sub_id;
 use crate::token::verified::Verified;
+use crate::token::weight;
 use crate::token::window::Window;
 
+/// The claims of a payload, and what the cache keeps of their token.
 pub(crate) fn judge(
-    claims: Map<String, Value>,
+    claims: &Document<'_>,
+    payload: &str,
     profile: &Arc<Profile>,
     issuers: &Arc<Issuers>,
+    keep: Option<&Keep<'_>>,
     now: Timestamp,
 ) -> Result<Verified<Claims>, TokenError> {
-    if claims.contains_key("cnf") {
+    if claims.has("cnf") {
         return Err(TokenErrorKind::ProofOfPossession.into());
     }
-    let window = Window::read(&claims, profile)?;
+    let window = Window::read(claims, profile)?;
     window.check(now)?;
-    let subject: Box<str> = subject(&claims)?.into();
+    let subject = subject(claims)?;
     match profile.shape {
-        Shape::Cognito(accepts) => cognito(&claims, profile, accepts)?,
-        Shape::Generic => generic(&claims, profile)?,
+        Shape::Cognito(accepts) => cognito(claims, profile, accepts)?,
+        Shape::Generic => generic(claims, profile)?,
         Shape::AtJwt => {
-            required(&claims)?;
-            generic(&claims, profile)?;
+            required(claims)?;
+            generic(claims, profile)?;
         }
     }
-    let home = sub_id::home(&subject, &claims, profile, issuers)?;
-    let identity = person::identity(&subject, claims, profile, home.as_ref());
+    let home = sub_id::home(subject, claims, profile, issuers)?;
+    // Nothing was kept before.
+    let pieces = Pieces::of(payload);
+    let identity = person::identity(subject, claims, &pieces, profile, home.as_ref());
+    let marks = Marks::read(claims, &pieces);
+    let kept = keep.map(|keep| {
+        let bytes = weight::of(keep.token, payload, claims, &identity);
+        Kept::new(keep, bytes)
+    });
     Ok(Claims::verified(
         identity,
         window,
+        marks,
         Arc::clone(profile),
         Arc::clone(issuers),
+        kept,
     ))
 }
 
-fn subject(claims: &Map<String, Value>) -> Result<&str, TokenErrorKind> {
-    let subject = claims.get("sub").and_then(Value::as_str);
-    subject
+fn subject<'c>(claims: &'c Document<'_>) -> Result<&'c str, TokenErrorKind> {
+    claims
+        .text("sub")
         .filter(|subject| !subject.trim().is_empty() && subject.len() <= MAX_SUBJECT)
         .ok_or(TokenErrorKind::Subject)
 }
 
-fn generic(claims: &Map<String, Value>, profile: &Profile) -> Result<(), TokenErrorKind> {
+fn generic(claims: &Document<'_>, profile: &Profile) -> Result<(), TokenErrorKind> {
     let audience = audience(claims)?.ok_or(TokenErrorKind::Audience)?;
-    if !names_one_of(&audience, &profile.audiences) {
+    if !names_one_of(audience, &profile.audiences) {
         return Err(TokenErrorKind::Audience);
     }
     let client = claims.get("client_id").or_else(|| claims.get("azp"));
@@ -65,17 +79,17 @@ fn generic(claims: &Map<String, Value>, profile: &Profile) -> Result<(), TokenEr
 }
 
 fn cognito(
-    claims: &Map<String, Value>,
+    claims: &Document<'_>,
     profile: &Profile,
     accepts: Accepts,
 ) -> Result<(), TokenErrorKind> {
-    let usage = claims.get("token_use").and_then(Value::as_str);
+    let usage = claims.text("token_use");
     let audience = audience(claims)?;
-    let for_client = |audience: &Vec<&str>| names_one_of(audience, &profile.client_ids);
+    let for_client = |audience: Item<'_, '_>| names_one_of(audience, &profile.client_ids);
     let acting = &profile.acting_clients;
-    let of_acting = is_one_of(claims.get("client_id"), acting) || { audience.as_ref() }
-        .is_some_and(|audience| names_one_of(audience, acting));
-    if of_acting && !claims.contains_key("act") {
+    let of_acting = is_one_of(claims.get("client_id"), acting)
+        || audience.is_some_and(|audience| names_one_of(audience, acting));
+    if of_acting && !claims.has("act") {
         return Err(TokenErrorKind::Actor);
     }
     match (usage, accepts) {
@@ -83,16 +97,16 @@ fn cognito(
             if !is_one_of(claims.get("client_id"), &profile.client_ids) {
                 return Err(TokenErrorKind::Client);
             }
-            let for_us = |audience: &Vec<&str>| {
+            let for_us = |audience: Item<'_, '_>| {
                 for_client(audience) || names_one_of(audience, &profile.audiences)
             };
             match audience {
-                Some(audience) if !for_us(&audience) => Err(TokenErrorKind::Audience),
+                Some(audience) if !for_us(audience) => Err(TokenErrorKind::Audience),
                 _ => Ok(()),
             }
         }
         (Some("id"), Accepts::AccessAndIdTokens) => match audience {
-            Some(audience) if for_client(&audience) => Ok(()),
+            Some(audience) if for_client(audience) => Ok(()),
             _ => Err(TokenErrorKind::Audience),
         },
         _ => Err(TokenErrorKind::TokenUse),
@@ -100,10 +114,9 @@ fn cognito(
 }
 
 /// RFC 9068, section 2.2; `iss`, `exp`, `iat`, `sub` and `aud` are required of every token.
-fn required(claims: &Map<String, Value>) -> Result<(), TokenError> {
+fn required(claims: &Document<'_>) -> Result<(), TokenError> {
     for name in ["client_id", "jti"] {
-        let text = claims.get(name).and_then(Value::as_str);
-        if text.is_none_or(str::is_empty) {
+        if claims.text(name).is_none_or(str::is_empty) {
             return Err(TokenError::claim(name));
         }
     }
@@ -111,26 +124,21 @@ fn required(claims: &Map<String, Value>) -> Result<(), TokenError> {
 }
 
 /// `aud`: a string or an array of strings, or absent.
-fn audience(claims: &Map<String, Value>) -> Result<Option<Vec<&str>>, TokenErrorKind> {
-    match claims.get("aud") {
-        None => Ok(None),
-        Some(Value::String(one)) => Ok(Some(vec![one])),
-        Some(Value::Array(several)) => {
-            let several: Option<Vec<&str>> = several.iter().map(Value::as_str).collect();
-            several.map(Some).ok_or(TokenErrorKind::Audience)
-        }
-        Some(_) => Err(TokenErrorKind::Audience),
+fn audience<'d, 'a>(claims: &'d Document<'a>) -> Result<Option<Item<'d, 'a>>, TokenErrorKind> {
+    let audience = claims.get("aud");
+    match audience.is_none_or(|audience| audience.text_or_texts().is_some()) {
+        true => Ok(audience),
+        false => Err(TokenErrorKind::Audience),
     }
 }
 
-fn names_one_of(audience: &[&str], accepted: &[Box<str>]) -> bool {
-    audience
-        .iter()
-        .any(|name| accepted.iter().any(|accepted| **accepted == **name))
+fn names_one_of(audience: Item<'_, '_>, accepted: &[Box<str>]) -> bool {
+    let mut names = audience.text_or_texts().into_iter().flatten();
+    names.any(|name| accepted.iter().any(|accepted| **accepted == *name))
 }
 
-fn is_one_of(claim: Option<&Value>, accepted: &[Box<str>]) -> bool {
-    let claim = claim.and_then(Value::as_str);
+fn is_one_of(claim: Option<Item<'_, '_>>, accepted: &[Box<str>]) -> bool {
+    let claim = claim.and_then(Item::as_str);
     claim.is_some_and(|claim| accepted.iter().any(|accepted| **accepted == *claim))
 }
 

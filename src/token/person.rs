@@ -2,58 +2,58 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
-use crate::identity::{Affiliation, Identity, Kind, Login, Names};
+use crate::identity::{Affiliation, Claimed, Identity, Kind, Login, Names, Pieces, Text};
 use crate::token::issuer::{IssuerFacts, Profile, Shape, Tenant};
+use crate::token::json::{self, Document, Item};
 use crate::token::sub_id::Home;
 use crate::token::window::moment;
 
 /// The identity of a token whose claims have been judged; `subject` is its `sub`, at `home` where that
-/// is another issuer than the token's.
+/// is another issuer than the token's. Its texts are pieces of the payload.
 pub(crate) fn identity(
     subject: &str,
-    mut claims: Map<String, Value>,
+    claims: &Document<'_>,
+    pieces: &Pieces<'_>,
     profile: &Profile,
     home: Option<&Home>,
 ) -> Identity {
     let facts = &profile.facts;
+    let text = pieces.text(subject);
     let mut identity = match home {
-        None => at_own_issuer(subject, &claims, facts),
-        Some(Home::Configured(home)) => known_by_issuer(subject, &home.facts),
-        Some(Home::Unknown(issuer)) => Identity::new(Arc::clone(issuer), subject),
+        None => at_own_issuer(text, claims, pieces, facts),
+        Some(Home::Configured(home)) => known_by_issuer(text, &home.facts),
+        Some(Home::Unknown(issuer)) => Identity::at(Arc::clone(issuer), text),
     };
     identity = identity
-        .with_kind(kind(subject, &claims, profile.shape))
-        .with_login(login(&claims));
-    if let Some(username) = username(&claims, profile.shape) {
-        identity = identity.with_username(username);
+        .with_kind(kind(subject, claims, profile.shape))
+        .with_login(login(claims, pieces));
+    if let Some(username) = username(claims, profile.shape) {
+        identity = identity.named(pieces.text(username));
     }
     // A group belongs to an issuer: of one that is not configured there is none.
     let has_groups = home.is_none_or(|home| home.facts().is_some());
     if let Some(name) = facts.groups_claim().filter(|_| has_groups) {
         let said = claims.get(name);
         // An exchanged token often leaves the groups out; that says nothing of whom it was made for.
-        let left_out = said.is_none() && claims.contains_key("act");
-        if let Some(groups) = groups(said).filter(|_| !left_out) {
+        let left_out = said.is_none() && claims.has("act");
+        if let Some(groups) = groups(said, pieces).filter(|_| !left_out) {
             identity = identity.with_groups(groups);
         }
     }
-    if let Some(scopes) = scopes(claims.get("scope")) {
+    if let Some(scopes) = scopes(claims.get("scope"), pieces) {
         identity = identity.with_scopes(scopes);
     }
-    // Facts stand in one place only: a handler must not find the groups that a role took away.
-    claims.remove("scope");
-    if let Some(name) = facts.groups_claim() {
-        claims.remove(name);
-    }
-    identity.with_attributes(claims, facts.groups_claim())
+    let claims = Claimed {
+        text: pieces.whole(),
+        read: |payload| json::object(payload.as_bytes()).unwrap_or_default(),
+    };
+    identity.with_claims(claims, facts.shared_groups_claim())
 }
 
 /// Somebody of whom a token of another issuer tells, with what the configuration says of everybody at
 /// `issuer`.
-pub(super) fn known_by_issuer(subject: impl Into<Arc<str>>, issuer: &IssuerFacts) -> Identity {
-    let identity = Identity::new(issuer.shared_issuer(), subject);
+pub(super) fn known_by_issuer(subject: Text, issuer: &IssuerFacts) -> Identity {
+    let identity = Identity::at(issuer.shared_issuer(), subject);
     let identity = match issuer.affiliation() {
         Affiliation::Tenant => identity,
         staff => identity.with_affiliation(staff),
@@ -64,72 +64,72 @@ pub(super) fn known_by_issuer(subject: impl Into<Arc<str>>, issuer: &IssuerFacts
     }
 }
 
-fn at_own_issuer(subject: &str, claims: &Map<String, Value>, issuer: &IssuerFacts) -> Identity {
+fn at_own_issuer(
+    subject: Text,
+    claims: &Document<'_>,
+    pieces: &Pieces<'_>,
+    issuer: &IssuerFacts,
+) -> Identity {
     let identity = known_by_issuer(subject, issuer);
     let Tenant::Claim(name) = issuer.tenant_rule() else {
         return identity;
     };
-    let tenant = claims.get(&**name).and_then(Value::as_str);
+    let tenant = claims.text(name);
     match tenant.filter(|tenant| !tenant.trim().is_empty()) {
-        Some(tenant) => identity.with_tenant(tenant),
+        Some(tenant) => identity.in_tenant(pieces.text(tenant)),
         None => identity,
     }
 }
 
-fn kind(subject: &str, claims: &Map<String, Value>, shape: Shape) -> Kind {
-    let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    let client = text("client_id").or_else(|| text("azp"));
+fn kind(subject: &str, claims: &Document<'_>, shape: Shape) -> Kind {
     let nameless_access = matches!(shape, Shape::Cognito(_))
-        && text("token_use") == Some("access")
-        && text("username").is_none();
-    if client == Some(subject) || nameless_access {
+        && claims.text("token_use") == Some("access")
+        && claims.text("username").is_none();
+    if client(claims) == Some(subject) || nameless_access {
         Kind::Machine
     } else {
         Kind::Person
     }
 }
 
-fn username(claims: &Map<String, Value>, shape: Shape) -> Option<&str> {
+/// The app client to which the token was issued.
+pub(super) fn client<'c>(claims: &'c Document<'_>) -> Option<&'c str> {
+    claims.text("client_id").or_else(|| claims.text("azp"))
+}
+
+fn username<'c>(claims: &'c Document<'_>, shape: Shape) -> Option<&'c str> {
     let names: &[&str] = match shape {
         Shape::Cognito(_) => &["username", "cognito:username"],
         Shape::Generic | Shape::AtJwt => &["preferred_username"],
     };
-    names.iter().find_map(|name| claims.get(*name)?.as_str())
+    names.iter().find_map(|name| claims.text(name))
 }
 
 /// Absent: in no group. Anything but an array of strings: unknown, because guessing at the meaning
 /// of `"admins,ops"` makes admins.
-fn groups(claim: Option<&Value>) -> Option<Names> {
+fn groups(claim: Option<Item<'_, '_>>, pieces: &Pieces<'_>) -> Option<Names> {
+    let Some(claim) = claim else {
+        return Some(Names::default());
+    };
+    let names = claim.texts()?;
+    Some(Names::of(names.map(|name| pieces.text(name))))
+}
+
+fn scopes(claim: Option<Item<'_, '_>>, pieces: &Pieces<'_>) -> Option<Names> {
     match claim {
         None => Some(Names::default()),
-        Some(Value::Array(names)) => names.iter().map(Value::as_str).collect(),
-        Some(_) => None,
+        Some(claim) => Some(Names::spaced(pieces.text(claim.as_str()?))),
     }
 }
 
-fn scopes(claim: Option<&Value>) -> Option<Names> {
-    match claim {
-        None => Some(Names::default()),
-        Some(Value::String(scopes)) => Some(
-            scopes
-                .split(' ')
-                .filter(|scope| !scope.is_empty())
-                .collect(),
-        ),
-        Some(_) => None,
-    }
-}
-
-fn login(claims: &Map<String, Value>) -> Login {
+fn login(claims: &Document<'_>, pieces: &Pieces<'_>) -> Login {
     let mut login = Login::unknown();
     // Rounded down: an earlier login is the stricter reading.
-    login.at = claims
-        .get("auth_time")
-        .and_then(|at| moment(at, f64::floor));
-    login.context_class = claims.get("acr").and_then(Value::as_str).map(Into::into);
-    login.methods = claims
-        .get("amr")
-        .and_then(|methods| groups(Some(methods)))
+    login.at =
+        { claims.get("auth_time").and_then(Item::as_number) }.and_then(|at| moment(at, f64::floor));
+    login.context_class = claims.text("acr").map(Into::into);
+    login.methods = { claims.get("amr") }
+        .and_then(|methods| groups(Some(methods), pieces))
         .unwrap_or_default();
     login
 }

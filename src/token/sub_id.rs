@@ -5,11 +5,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use crate::token::error::TokenErrorKind;
 use crate::token::issuer::{IssuerFacts, Profile};
 use crate::token::issuers::Issuers;
+use crate::token::json::{Document, Item};
 
 /// Whose the subject of a token is, where it is not the issuer's of the token.
 pub(crate) enum Home {
@@ -30,7 +29,7 @@ impl Home {
 /// `None` where the subject is one of the token's own issuer; `subject` is its `sub`.
 pub(crate) fn home(
     subject: &str,
-    claims: &Map<String, Value>,
+    claims: &Document<'_>,
     profile: &Profile,
     issuers: &Issuers,
 ) -> Result<Option<Home>, TokenErrorKind> {
@@ -46,15 +45,15 @@ pub(crate) fn home(
     match &home {
         Home::Configured(home) if home.facts.issuer() == own => Ok(None),
         // Without `act` its bearer would be an actor with the groups of another issuer.
-        _ if profile.facts.trusts_sub_id() && claims.contains_key("act") => Ok(Some(home)),
+        _ if profile.facts.trusts_sub_id() && claims.has("act") => Ok(Some(home)),
         _ => Err(TokenErrorKind::SubjectIdentifier),
     }
 }
 
 /// The issuer that it names, if it is exactly `format`, `iss` and this `sub`.
-fn issuer_of<'c>(claim: &'c Value, subject: &str) -> Option<&'c str> {
-    let members = claim.as_object().filter(|members| members.len() == 3)?;
-    let text = |name: &str| members.get(name).and_then(Value::as_str);
+fn issuer_of<'c>(claim: Item<'c, '_>, subject: &str) -> Option<&'c str> {
+    let members = Some(claim).filter(|claim| claim.len() == 3)?;
+    let text = |name: &str| members.get(name).and_then(Item::as_str);
     let same = text("format") == Some("iss_sub") && text("sub") == Some(subject);
     let named = |issuer: &&str| {
         (1..=MAX_ISSUER).contains(&issuer.len())

@@ -4,20 +4,36 @@ use std::sync::Arc;
 
 use crate::identity::Identity;
 use crate::time::Timestamp;
+use crate::token::claims::Claims;
 
 /// The proof that something stands in a verified token.
 ///
 /// Only this module makes one: who holds a `Verified<Identity>` need not ask where it comes from.
 /// It derefs to what was verified.
 #[derive(Clone)]
-pub struct Verified<T> {
+pub struct Verified<T: Provable> {
     value: T,
-    evidence: Evidence,
+    evidence: T::Evidence,
+}
+
+/// What can stand in a token: its claims, and whom they name.
+pub trait Provable {
+    /// What the proof says beside it.
+    type Evidence: Clone;
+}
+
+impl Provable for Identity {
+    type Evidence = Evidence;
+}
+
+/// Claims know their token themselves.
+impl Provable for Claims {
+    type Evidence = ();
 }
 
 /// The token behind a proof.
-#[derive(Clone)]
-pub(super) struct Evidence {
+#[derive(Debug, Clone)]
+pub struct Evidence {
     pub(super) voucher: Arc<str>,
     pub(super) expires_at: Timestamp,
     pub(super) origin: Origin,
@@ -32,13 +48,9 @@ pub(super) enum Origin {
     Resumed,
 }
 
-impl<T> Verified<T> {
-    pub(super) fn new(value: T, evidence: Evidence) -> Self {
+impl<T: Provable> Verified<T> {
+    pub(super) fn new(value: T, evidence: T::Evidence) -> Self {
         Self { value, evidence }
-    }
-
-    pub(super) fn evidence(&self) -> &Evidence {
-        &self.evidence
     }
 }
 
@@ -118,7 +130,7 @@ impl Verified<Identity> {
     }
 }
 
-impl<T> Deref for Verified<T> {
+impl<T: Provable> Deref for Verified<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -126,7 +138,7 @@ impl<T> Deref for Verified<T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Verified<T> {
+impl<T: Provable + fmt::Debug> fmt::Debug for Verified<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Verified").field(&self.value).finish()
     }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Number;
 
 use crate::time::Timestamp;
 use crate::token::error::{TokenError, TokenErrorKind};
 use crate::token::issuer::Profile;
+use crate::token::json::Document;
 
 /// The times of a token, with the issuer's leeway worked in; asked on every use.
 #[derive(Debug, Clone)]
@@ -22,15 +23,16 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn read(claims: &Map<String, Value>, profile: &Profile) -> Result<Self, TokenError> {
+    pub(crate) fn read(claims: &Document<'_>, profile: &Profile) -> Result<Self, TokenError> {
         let time = |name, rounding| {
             let value = claims.get(name).ok_or(TokenError::claim(name))?;
-            moment(value, rounding).ok_or(TokenError::claim(name))
+            let moment = value.as_number().and_then(|value| moment(value, rounding));
+            moment.ok_or(TokenError::claim(name))
         };
         // Fractions are rounded to the strict side.
         let expires_at = time("exp", f64::floor)?;
         let issued_at = time("iat", f64::ceil)?;
-        let not_before = match claims.contains_key("nbf") {
+        let not_before = match claims.has("nbf") {
             true => time("nbf", f64::ceil)?,
             false => issued_at,
         };
@@ -66,7 +68,7 @@ impl Window {
 }
 
 /// A NumericDate (RFC 7519, section 2) between 1970 and the end of the year 9999.
-pub(crate) fn moment(value: &Value, rounding: fn(f64) -> f64) -> Option<Timestamp> {
+pub(crate) fn moment(value: &Number, rounding: fn(f64) -> f64) -> Option<Timestamp> {
     let seconds = if let Some(seconds) = value.as_i64() {
         seconds
     } else {
@@ -86,20 +88,21 @@ const LAST_SECOND: i64 = 253_402_300_799;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     #[test]
     fn a34_numbers_only_and_in_range() {
-        let read = |value: Value| moment(&value, f64::floor).map(Timestamp::unix_seconds);
+        let rounded = |value: &Value, rounding| {
+            let moment = value.as_number().and_then(|value| moment(value, rounding));
+            moment.map(Timestamp::unix_seconds)
+        };
+        let read = |value: Value| rounded(&value, f64::floor);
         assert_eq!(read(json!(1_700_000_000)), Some(1_700_000_000));
         assert_eq!(read(json!(1.7e9)), Some(1_700_000_000));
         assert_eq!(read(json!(1_700_000_000.9)), Some(1_700_000_000));
-        assert_eq!(
-            moment(&json!(0.5), f64::ceil).map(Timestamp::unix_seconds),
-            Some(1)
-        );
+        assert_eq!(rounded(&json!(0.5), f64::ceil), Some(1));
         for bad in [
             json!("1700000000"),
             json!(null),

@@ -9,8 +9,9 @@ use crate::answer::Answer;
 use crate::measure::{Lookup as Cached, Measurement, Measures};
 use crate::time::{Clock, Timestamp};
 use crate::token::authenticator::unverified::Unverified;
-use crate::token::cache::TokenCache;
+use crate::token::cache::{Found, Place, Signed, TokenCache};
 use crate::token::claims::Claims;
+use crate::token::compact::{self, Room};
 use crate::token::error::{TokenError, TokenErrorKind};
 use crate::token::issuer::IssuerFacts;
 use crate::token::issuers::Issuers;
@@ -54,15 +55,14 @@ impl Authenticator {
     ) -> Answer<Result<Verified<Claims>, TokenError>> {
         match self.0.begin(token, now) {
             Step::Done(done) => Answer::now(done.inspect_err(refused)),
-            Step::Wait(kid, waiting) => {
+            Step::Wait(kid, waiting, place) => {
                 let inner = Arc::clone(&self.0);
                 // Nothing but the text is kept while waiting: claims that nobody verified would take
                 // many times its memory.
                 let token: Box<str> = token.into();
                 Answer::later(async move {
                     let done = match waiting.key(kid.as_deref()).await {
-                        Ok(key) => Unverified::read(&token, &inner.issuers)
-                            .and_then(|unverified| inner.finish(&token, unverified, &key, now)),
+                        Ok(key) => inner.go_on(&token, &key, place, now),
                         Err(error) => Err(error),
                     };
                     done.inspect_err(refused)
@@ -127,7 +127,7 @@ impl Authenticator {
 
 enum Step {
     Done(Result<Verified<Claims>, TokenError>),
-    Wait(Option<Box<str>>, Waiting),
+    Wait(Option<Box<str>>, Waiting, Place),
 }
 
 impl Inner {
@@ -135,39 +135,92 @@ impl Inner {
         if token.len() > self.max_token_bytes {
             return Step::Done(Err(TokenErrorKind::TooLong.into()));
         }
-        let known = self.cache.get(token, now);
+        if let Err(kind) = compact::begins_an_object(token) {
+            return Step::Done(Err(kind.into()));
+        }
+        let found = self.cache.find(token, now);
         self.measures.tell(|| {
-            Measurement::TokenCache(match known {
-                Some(_) => Cached::Hit,
-                None => Cached::Miss,
+            Measurement::TokenCache(match found {
+                Found::Claims(_) | Found::Signed(..) => Cached::Hit,
+                Found::Nothing(_) => Cached::Miss,
             })
         });
-        if let Some(known) = known {
-            return Step::Done(known.map_err(Into::into));
+        match found {
+            Found::Claims(known) => Step::Done(known.map_err(Into::into)),
+            Found::Signed(signed) => Step::Done(self.read_again(token, &signed, now)),
+            Found::Nothing(place) => self.read(token, place, now),
         }
-        let unverified = match Unverified::read(token, &self.issuers) {
+    }
+
+    fn read(&self, token: &str, place: Place, now: Timestamp) -> Step {
+        let mut room = Room::new();
+        let unverified = match Unverified::read(token, &mut room, &self.issuers) {
             Ok(unverified) => unverified,
             Err(error) => return Step::Done(Err(error)),
         };
         match unverified.route.source.find(unverified.kid()) {
-            Lookup::Known(key) => Step::Done(self.finish(token, unverified, &key, now)),
+            Lookup::Known(key) => Step::Done(self.finish(token, &unverified, &key, place, now)),
             Lookup::Refused(error) => Step::Done(Err(error)),
-            Lookup::Later(waiting) => Step::Wait(unverified.kid().map(Into::into), waiting),
+            Lookup::Later(waiting) => Step::Wait(unverified.kid().map(Into::into), waiting, place),
         }
+    }
+
+    /// A token whose key had to be waited for.
+    fn go_on(
+        &self,
+        token: &str,
+        key: &Arc<Key>,
+        place: Place,
+        now: Timestamp,
+    ) -> Result<Verified<Claims>, TokenError> {
+        let mut room = Room::new();
+        let unverified = Unverified::read(token, &mut room, &self.issuers)?;
+        self.finish(token, &unverified, key, place, now)
     }
 
     fn finish(
         &self,
         token: &str,
-        unverified: Unverified<'_>,
+        unverified: &Unverified<'_>,
         key: &Arc<Key>,
+        place: Place,
         now: Timestamp,
     ) -> Result<Verified<Claims>, TokenError> {
-        let route = unverified.route.clone();
-        let claims = unverified.verify(key)?;
-        let claims = judge(claims, &route.profile, &self.issuers, now)?;
-        self.cache.insert(token, &claims, key, &route.source);
+        unverified.verify(key)?;
+        let route = unverified.route;
+        let (claims, payload) = unverified.claims();
+        let keep = TokenCache::keep(place, token, key, &route.source);
+        let claims = judge(
+            claims,
+            payload,
+            &route.profile,
+            &self.issuers,
+            keep.as_ref(),
+            now,
+        )?;
+        self.cache.insert(place, &claims, key, &route.source);
         Ok(claims)
+    }
+
+    /// A token of which the text was verified before, and nothing that it says is known.
+    fn read_again(
+        &self,
+        token: &str,
+        signed: &Signed,
+        now: Timestamp,
+    ) -> Result<Verified<Claims>, TokenError> {
+        let mut room = Room::new();
+        let read = Unverified::read(token, &mut room, &self.issuers)?;
+        let (claims, payload) = read.claims();
+        let claims = judge(
+            claims,
+            payload,
+            &read.route.profile,
+            &self.issuers,
+            None,
+            now,
+        );
+        claims.inspect_err(|_| self.cache.remove(signed))
     }
 }
 

@@ -1,25 +1,30 @@
 //! A token that has been taken apart and led to its issuer, before its signature is checked.
 
-use serde_json::{Map, Value};
-
+use crate::token::compact::Room;
 use crate::token::error::{TokenError, TokenErrorKind};
 use crate::token::issuers::{Issuers, Route};
-use crate::token::json;
+use crate::token::json::{Document, Item};
 use crate::token::jws::Jws;
 use crate::token::keys::Key;
 
 pub(super) struct Unverified<'a> {
-    pub(super) route: Route,
+    pub(super) route: &'a Route,
     jws: Jws<'a>,
-    claims: Map<String, Value>,
+    payload: &'a str,
+    claims: Document<'a>,
 }
 
 impl<'a> Unverified<'a> {
     /// Does no I/O, and nothing of what is read counts but `iss`, which only chooses the issuer.
-    pub(super) fn read(token: &'a str, issuers: &Issuers) -> Result<Self, TokenError> {
-        let jws = Jws::read(token)?;
-        let claims = json::object(&jws.payload).ok_or(TokenErrorKind::Payload)?;
-        let issuer = claims.get("iss").and_then(Value::as_str);
+    pub(super) fn read(
+        token: &'a str,
+        room: &'a mut Room,
+        issuers: &'a Issuers,
+    ) -> Result<Self, TokenError> {
+        let jws = Jws::read(token, room)?;
+        let payload = std::str::from_utf8(jws.payload).map_err(|_| TokenErrorKind::Payload)?;
+        let claims = Document::read(payload).ok_or(TokenErrorKind::Payload)?;
+        let issuer = claims.get("iss").and_then(Item::as_str);
         let Some(route) = issuer.and_then(|iss| issuers.route(iss)) else {
             return Err(unknown(issuer));
         };
@@ -30,8 +35,9 @@ impl<'a> Unverified<'a> {
             return Err(TokenErrorKind::Type.into());
         }
         Ok(Self {
-            route: route.clone(),
+            route,
             jws,
+            payload,
             claims,
         })
     }
@@ -40,10 +46,14 @@ impl<'a> Unverified<'a> {
         self.jws.header.kid.as_deref()
     }
 
-    /// The claims, if `key` made the signature.
-    pub(super) fn verify(self, key: &Key) -> Result<Map<String, Value>, TokenErrorKind> {
-        self.jws.check(key)?;
-        Ok(self.claims)
+    /// Whether `key` made the signature.
+    pub(super) fn verify(&self, key: &Key) -> Result<(), TokenErrorKind> {
+        self.jws.check(key)
+    }
+
+    /// Says nothing before the signature was checked.
+    pub(super) fn claims(&self) -> (&Document<'a>, &'a str) {
+        (&self.claims, self.payload)
     }
 }
 

@@ -1,7 +1,7 @@
-//! The one place where signatures are checked.
+//! The one place where signatures are checked, and tokens hashed.
 //!
 //! One backend is compiled in: aws-lc-rs where its feature is on, else RustCrypto, else none. Each
-//! offers the same `VerifyingKey`, and nothing of a backend's types leaves its file. No backend
+//! offers the same `VerifyingKey` and `sha256`, and nothing of a backend's types leaves its file. No backend
 //! reads or sets a process-wide provider.
 
 #[cfg(feature = "aws_lc_rs")]
@@ -31,7 +31,7 @@ mod self_test;
 pub(crate) mod signing;
 mod spki;
 
-pub(crate) use self::backend::{AVAILABLE, VerifyingKey};
+pub(crate) use self::backend::{AVAILABLE, VerifyingKey, sha256};
 pub(crate) use self::public_key::{Curve, PublicKey};
 #[cfg(all(test, feature = "aws_lc_rs", feature = "rust_crypto"))]
 pub(crate) use self::rust_crypto::VerifyingKey as PureRustKey;

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto::JwtVerifier;
 use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
+use sha2::{Digest, Sha256};
 
 use crate::token::algorithm::Algorithm;
 use crate::token::crypto::{Curve, Mismatch, PublicKey, UnusableKey};
@@ -63,6 +64,11 @@ impl VerifyingKey {
     fn verifier(&self) -> Option<Box<dyn JwtVerifier>> {
         (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm, &self.key).ok()
     }
+}
+
+#[cfg_attr(feature = "aws_lc_rs", allow(dead_code))]
+pub(crate) fn sha256(text: &[u8]) -> [u8; 32] {
+    Sha256::digest(text).into()
 }
 
 fn translated(algorithm: Algorithm) -> jsonwebtoken::Algorithm {

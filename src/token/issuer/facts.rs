@@ -8,7 +8,7 @@ pub struct IssuerFacts {
     pub(super) issuer: Arc<str>,
     pub(super) tenant: Tenant,
     pub(super) affiliation: Affiliation,
-    pub(super) groups_claim: Option<Box<str>>,
+    pub(super) groups_claim: Option<Arc<str>>,
     pub(super) trusted: Vec<Box<str>>,
     pub(super) act: Act,
     pub(super) sub_id: SubId,
@@ -110,5 +110,9 @@ impl IssuerFacts {
 
     pub(crate) fn groups_claim(&self) -> Option<&str> {
         self.groups_claim.as_deref()
+    }
+
+    pub(crate) fn shared_groups_claim(&self) -> Option<Arc<str>> {
+        self.groups_claim.clone()
     }
 }

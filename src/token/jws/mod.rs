@@ -1,27 +1,26 @@
 //! A signed text in its compact form (RFC 7515, section 3.1), taken apart, and whether a key made it.
 
-use crate::token::compact::{self, Compact};
+use crate::token::compact::{self, Compact, Room};
 use crate::token::error::TokenErrorKind;
 use crate::token::header::Header;
 use crate::token::keys::Key;
 
 pub(crate) struct Jws<'a> {
-    pub(crate) header: Header,
+    pub(crate) header: Header<'a>,
     /// Says nothing before the signature was checked.
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: &'a [u8],
     signed: &'a [u8],
-    signature: Vec<u8>,
+    signature: &'a [u8],
 }
 
 impl<'a> Jws<'a> {
-    pub(crate) fn read(token: &'a str) -> Result<Self, TokenErrorKind> {
-        let parts = Compact::split(token).ok_or_else(|| match compact::can_be_token(token) {
-            true => TokenErrorKind::Malformed,
-            false => TokenErrorKind::NotAToken,
-        })?;
-        let decoded = |part| compact::decode(part).ok_or(TokenErrorKind::Malformed);
+    /// Takes a token apart, decoded into the room.
+    pub(crate) fn read(token: &'a str, room: &'a mut Room) -> Result<Self, TokenErrorKind> {
+        let parts = Compact::split(token).ok_or_else(|| compact::malformed(token))?;
+        let mut free = room.for_token(token);
+        let mut decoded = |part| free.decode(part).ok_or(TokenErrorKind::Malformed);
         Ok(Self {
-            header: Header::read(parts.header)?,
+            header: Header::read(decoded(parts.header)?)?,
             payload: decoded(parts.payload)?,
             signed: compact::signing_input(token),
             signature: decoded(parts.signature)?,
@@ -34,7 +33,7 @@ impl<'a> Jws<'a> {
         if key.algorithm() != self.header.algorithm {
             return Err(TokenErrorKind::Algorithm);
         }
-        key.verify(self.signed, &self.signature)
+        key.verify(self.signed, self.signature)
             .map_err(|_| TokenErrorKind::Signature)
     }
 }

@@ -14,6 +14,7 @@ use crate::token::fixture::{
     ISS, NOW, Signer, StoppedClock, at_once, claims, claims_with, kind, now,
 };
 use crate::token::issuer::{Issuer, IssuerErrorKind};
+use crate::token::json::Document;
 use crate::token::keys::StaticKeys;
 
 fn issuer(signer: &Signer) -> Issuer {

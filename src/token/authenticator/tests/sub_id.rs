@@ -212,11 +212,14 @@ fn the_name_of_the_other_issuer_is_weighed() {
     let weight = |sub_id: &Value| {
         let token = token(&signer, sub_id);
         let claims = at_once(&authenticator, &token, now()).expect("trusted");
-        crate::token::weight::of(&token, &claims) as usize - token.len()
+        let payload = token.split('.').nth(1).expect("three parts");
+        let payload = String::from_utf8(crate::token::compact::decode(payload).unwrap()).unwrap();
+        let read = Document::read(&payload).expect("an object");
+        crate::token::weight::of("", &payload, &read, claims.identity())
     };
     let longer = format!("{STRANGER}/{}", "a".repeat(99));
-    // Once in the claim and once in the key.
-    assert_eq!(weight(&named(&longer)) - weight(&named(STRANGER)), 200);
+    // Once in the text, once in the claim and once in the key.
+    assert_eq!(weight(&named(&longer)) - weight(&named(STRANGER)), 300);
 }
 
 fn anything() -> impl Strategy<Value = Value> {

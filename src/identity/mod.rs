@@ -20,6 +20,11 @@
 //! assert_eq!(alice.enabled(), None, "nobody said");
 //! ```
 
+mod attributes;
+mod key;
+mod names;
+mod text;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,42 +32,12 @@ use serde_json::{Map, Value};
 
 use crate::time::Timestamp;
 
-/// What people are compared by: issuer and subject, byte for byte.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct IdentityKey {
-    issuer: Arc<str>,
-    subject: Arc<str>,
-}
-
-impl IdentityKey {
-    /// The key of `subject` at `issuer`.
-    pub fn new(issuer: impl Into<Arc<str>>, subject: impl Into<Arc<str>>) -> Self {
-        Self {
-            issuer: issuer.into(),
-            subject: subject.into(),
-        }
-    }
-
-    /// The issuer, as its configuration spells it.
-    #[must_use]
-    pub fn issuer(&self) -> &str {
-        &self.issuer
-    }
-
-    /// The `sub` at that issuer.
-    #[must_use]
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
-
-    pub(crate) fn shared_issuer(&self) -> Arc<str> {
-        Arc::clone(&self.issuer)
-    }
-
-    pub(crate) fn shared_subject(&self) -> Arc<str> {
-        Arc::clone(&self.subject)
-    }
-}
+use self::attributes::Attributes;
+pub(crate) use self::attributes::Claimed;
+pub use self::key::IdentityKey;
+use self::key::Who;
+pub use self::names::Names;
+pub(crate) use self::text::{Pieces, Text};
 
 /// One person or app client, as data; whether it is actor, target or principal is said elsewhere.
 ///
@@ -74,25 +49,22 @@ pub struct Identity {
     /// put together on each request.
     more: Option<Arc<Data>>,
     /// The tenant of its issuer, where neither says one.
-    tenant: Option<Arc<str>>,
+    tenant: Option<Text>,
 }
 
 #[derive(Clone, PartialEq)]
 struct Data {
-    key: IdentityKey,
-    username: Option<Arc<str>>,
+    who: Who,
+    username: Option<Text>,
     groups: Option<Names>,
     scopes: Option<Names>,
-    tenant: Option<Arc<str>>,
+    tenant: Option<Text>,
     rank: Option<i64>,
     enabled: Option<bool>,
     login: Option<Login>,
     kind: Kind,
     affiliation: Affiliation,
-    /// Shared, because a token's are many and hardly ever change.
-    attributes: Arc<Map<String, Value>>,
-    /// The claim of a token that is a fact here, and so no attribute.
-    groups_claim: Option<Arc<str>>,
+    attributes: Attributes,
 }
 
 /// Whether an identity is a person or an app client.
@@ -166,9 +138,18 @@ impl Identity {
     /// Somebody of whom nothing but the key is known.
     #[must_use]
     pub fn from_key(key: IdentityKey) -> Self {
+        Self::from_who(key.into())
+    }
+
+    /// The same, of a subject that may be a piece of a token.
+    pub(crate) fn at(issuer: Arc<str>, subject: Text) -> Self {
+        Self::from_who(Who::new(issuer, subject))
+    }
+
+    fn from_who(who: Who) -> Self {
         Self {
             own: Arc::new(Data {
-                key,
+                who,
                 username: None,
                 groups: None,
                 scopes: None,
@@ -178,18 +159,20 @@ impl Identity {
                 login: None,
                 kind: Kind::Person,
                 affiliation: Affiliation::Tenant,
-                attributes: Arc::default(),
-                groups_claim: None,
+                attributes: Attributes::none(),
             }),
             more: None,
             tenant: None,
         }
     }
 
+    /// The memory of one, without what stands elsewhere.
+    pub(crate) const SIZE: usize = size_of::<Data>();
+
     /// Adds the name it is shown by.
     #[must_use]
     pub fn with_username(self, username: impl Into<Arc<str>>) -> Self {
-        self.change(|data| data.username = Some(username.into()))
+        self.named(username.into().into())
     }
 
     /// Says which groups it is in; this is the whole list, an empty one included.
@@ -207,7 +190,7 @@ impl Identity {
     /// Says which tenant it belongs to. Without it, its issuer's tenant counts.
     #[must_use]
     pub fn with_tenant(self, tenant: impl Into<Arc<str>>) -> Self {
-        self.change(|data| data.tenant = Some(tenant.into()))
+        self.in_tenant(tenant.into().into())
     }
 
     /// Says how high it stands; a greater number is higher. The numbers are the application's.
@@ -239,35 +222,44 @@ impl Identity {
     /// Adds one attribute of its profile, or replaces it.
     #[must_use]
     pub fn with_attribute(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.change(|data| {
-            Arc::make_mut(&mut data.attributes).insert(name.into(), value.into());
-        })
+        self.change(|data| data.attributes.insert(name.into(), value.into()))
     }
 
-    /// The claims of its own token, without the one that holds the groups and without `scope`.
+    pub(crate) fn named(self, username: Text) -> Self {
+        self.change(|data| data.username = Some(username))
+    }
+
+    pub(crate) fn in_tenant(self, tenant: Text) -> Self {
+        self.change(|data| data.tenant = Some(tenant))
+    }
+
+    /// What a token said, read before: without the claim that holds the groups and without `scope`.
     pub(crate) fn with_attributes(
         self,
         attributes: Map<String, Value>,
         groups_claim: Option<&str>,
     ) -> Self {
-        self.change(|data| {
-            data.attributes = Arc::new(attributes);
-            data.groups_claim = groups_claim.map(Into::into);
-        })
+        let groups_claim = groups_claim.map(Into::into);
+        self.change(|data| data.attributes = Attributes::of_map(attributes, groups_claim))
+    }
+
+    /// The claims of its own token, which are read when somebody asks for one.
+    pub(crate) fn with_claims(self, claims: Claimed, groups_claim: Option<Arc<str>>) -> Self {
+        self.change(|data| data.attributes = Attributes::of_token(claims, groups_claim))
     }
 
     pub(crate) fn attributes(&self) -> &Map<String, Value> {
-        &self.own.attributes
+        self.own.attributes.get()
     }
 
     /// Whether a claim of that name would be a fact and no attribute, so that its absence says nothing.
     pub(crate) fn keeps_as_fact(&self, claim: &str) -> bool {
-        claim == "scope" || self.own.groups_claim.as_deref() == Some(claim)
+        claim == "scope" || self.groups_claim() == Some(claim)
     }
 
     /// The claim of its token that holds the groups.
     pub(crate) fn groups_claim(&self) -> Option<&str> {
-        self.own.groups_claim.as_deref()
+        self.own.attributes.groups_claim()
     }
 
     pub(crate) fn with_kind(self, kind: Kind) -> Self {
@@ -292,7 +284,7 @@ impl Identity {
 
     /// In this tenant, unless another one is known.
     pub(crate) fn or_in_tenant(mut self, tenant: Arc<str>) -> Self {
-        self.tenant.get_or_insert(tenant);
+        self.tenant.get_or_insert(tenant.into());
         self
     }
 
@@ -308,9 +300,8 @@ impl Identity {
             data.complete(&start);
             data.scopes = data.scopes.take().or_else(|| start.scopes.clone());
             data.login = data.login.take().or_else(|| start.login.clone());
-            if data.attributes.is_empty() {
-                data.attributes = Arc::clone(&start.attributes);
-                data.groups_claim = start.groups_claim.clone();
+            if data.attributes.get().is_empty() {
+                data.attributes = start.attributes.clone();
             }
             if start.kind == Kind::Machine {
                 data.kind = Kind::Machine;
@@ -324,7 +315,7 @@ impl Identity {
             data.groups = Some(groups);
             data.scopes = None;
             data.rank = None;
-            data.attributes = Arc::default();
+            data.attributes = data.attributes.emptied();
         })
     }
 
@@ -364,19 +355,19 @@ impl Identity {
     /// Issuer and subject.
     #[must_use]
     pub fn key(&self) -> &IdentityKey {
-        &self.own.key
+        self.own.who.key()
     }
 
     /// The issuer; short for `key().issuer()`.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        self.own.key.issuer()
+        self.own.who.issuer()
     }
 
     /// The `sub`; short for `key().subject()`.
     #[must_use]
     pub fn subject(&self) -> &str {
-        self.own.key.subject()
+        self.own.who.subject()
     }
 
     /// The name to show; never a key.
@@ -440,7 +431,7 @@ impl Identity {
     /// have been narrowed.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&Value> {
-        self.own.attributes.get(name)
+        self.attributes().get(name)
     }
 
     /// One attribute, where it is text.
@@ -461,67 +452,6 @@ impl fmt::Debug for Identity {
             .field("enabled", &self.enabled())
             .field("kind", &self.kind())
             .finish_non_exhaustive()
-    }
-}
-
-/// A list of names, compared byte for byte: groups, scopes, authentication methods.
-///
-/// Cheap to clone.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Names(Option<Arc<[Box<str>]>>);
-
-impl Names {
-    /// Whether `name` is in the list, exactly.
-    #[must_use]
-    pub fn contains(&self, name: &str) -> bool {
-        self.iter().any(|group| group == name)
-    }
-
-    /// The names, in the order in which they were given.
-    #[must_use]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
-        self.0
-            .as_deref()
-            .unwrap_or_default()
-            .iter()
-            .map(|name| &**name)
-    }
-
-    /// How many names there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.as_deref().map_or(0, <[_]>::len)
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl<T: Into<Box<str>>> FromIterator<T> for Names {
-    fn from_iter<I: IntoIterator<Item = T>>(names: I) -> Self {
-        let names: Vec<Box<str>> = names.into_iter().map(Into::into).collect();
-        Self((!names.is_empty()).then(|| names.into()))
-    }
-}
-
-impl<T: Into<Box<str>>, const N: usize> From<[T; N]> for Names {
-    fn from(names: [T; N]) -> Self {
-        names.into_iter().collect()
-    }
-}
-
-impl<T: Into<Box<str>>> From<Vec<T>> for Names {
-    fn from(names: Vec<T>) -> Self {
-        names.into_iter().collect()
-    }
-}
-
-impl fmt::Debug for Names {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
     }
 }
 

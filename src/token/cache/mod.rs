@@ -1,0 +1,130 @@
+//! Tokens that have been verified, found again by their whole text.
+//!
+//! A permission is never kept here, and neither is a refusal. An entry counts only as long as its
+//! token's times do, its key is still published, and the issuer's keys have not come to their end.
+
+mod digests;
+mod kept;
+mod limits;
+mod tokens;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::time::Timestamp;
+use crate::token::cache::digests::Digests;
+use crate::token::cache::limits::Mode;
+use crate::token::cache::tokens::Tokens;
+use crate::token::claims::Claims;
+use crate::token::error::TokenErrorKind;
+use crate::token::keys::{Key, Source};
+use crate::token::verified::Verified;
+
+pub(crate) use self::digests::Digest;
+use self::kept::Signer;
+pub(crate) use self::kept::{Keep, Kept};
+pub use self::limits::CacheLimits;
+
+/// A bounded memory of tokens.
+pub(crate) enum TokenCache {
+    Off,
+    Tokens(Tokens),
+    Digests(Digests),
+}
+
+/// What is known of a token.
+pub(crate) enum Found {
+    /// What it says; `Err` when that is no longer valid.
+    Claims(Result<Verified<Claims>, TokenErrorKind>),
+    /// That its text was verified, and nothing else.
+    Signed(Signed),
+    Nothing(Place),
+}
+
+/// The proof that a text was verified, by a key that is still published.
+pub(crate) struct Signed(Digest);
+
+/// Where a token goes that is not known yet.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    Nowhere,
+    Tokens,
+    Digests(Digest),
+}
+
+impl TokenCache {
+    pub(crate) fn new(limits: CacheLimits) -> Self {
+        let cache = match limits.mode() {
+            Mode::Off => None,
+            Mode::Tokens { entries, bytes } => Tokens::new(entries, bytes).map(Self::Tokens),
+            Mode::Digests { entries } => Digests::new(entries).map(Self::Digests),
+        };
+        cache.unwrap_or(Self::Off)
+    }
+
+    pub(crate) fn find(&self, token: &str, now: Timestamp) -> Found {
+        match self {
+            Self::Off => Found::Nothing(Place::Nowhere),
+            Self::Tokens(tokens) => match tokens.get(token, now) {
+                Some(claims) => Found::Claims(claims),
+                None => Found::Nothing(Place::Tokens),
+            },
+            Self::Digests(digests) => {
+                let digest = Digest::of(token);
+                match digests.has(digest) {
+                    true => Found::Signed(Signed(digest)),
+                    false => Found::Nothing(Place::Digests(digest)),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn insert(
+        &self,
+        place: Place,
+        claims: &Verified<Claims>,
+        key: &Arc<Key>,
+        source: &Arc<Source>,
+    ) {
+        match (self, place) {
+            (Self::Tokens(tokens), Place::Tokens) => tokens.insert(claims),
+            (Self::Digests(digests), Place::Digests(digest)) => {
+                digests.insert(digest, Signer::new(key, source));
+            }
+            _ => {}
+        }
+    }
+
+    /// What is to be kept with the claims of a token.
+    pub(crate) fn keep<'a>(
+        place: Place,
+        token: &'a str,
+        key: &'a Arc<Key>,
+        source: &'a Arc<Source>,
+    ) -> Option<Keep<'a>> {
+        matches!(place, Place::Tokens).then_some(Keep { token, key, source })
+    }
+
+    /// Forgets that a text was verified.
+    pub(crate) fn remove(&self, signed: &Signed) {
+        if let Self::Digests(digests) = self {
+            digests.remove(signed.0);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Off => 0,
+            Self::Tokens(tokens) => tokens.len(),
+            Self::Digests(digests) => digests.len(),
+        }
+    }
+}
+
+impl fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCache")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
