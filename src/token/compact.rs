@@ -52,10 +52,13 @@ pub(crate) fn begins_an_object(token: &str) -> Result<(), TokenErrorKind> {
     if let Some(b'e' | b'I' | b'C' | b'D') = token.as_bytes().first() {
         return Ok(());
     }
-    let dots = memchr::memchr_iter(b'.', token.as_bytes());
-    Err(match malformed(token) {
-        TokenErrorKind::Malformed if dots.take(3).count() == 2 => TokenErrorKind::Header,
-        kind => kind,
+    let one_dot = |rest: &str| memchr::memchr_iter(b'.', rest.as_bytes()).take(2).count() == 1;
+    let header = token.split_once('.').filter(|(_, rest)| one_dot(rest));
+    Err(match header {
+        Some((header, _)) if !header.is_empty() && header.bytes().all(is_allowed) => {
+            TokenErrorKind::Header
+        }
+        _ => malformed(token),
     })
 }
 
