@@ -179,16 +179,34 @@ fn under_a_grant(
 
 #[cfg(feature = "sqlite")]
 mod file {
+    use std::path::PathBuf;
+
     use super::{Headers, Rc, Runtime, SLOW, TestIssuer, Variant, and, grant, under_a_grant};
 
+    /// Gone when nobody uses it any more.
+    struct Folder(PathBuf);
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            drop(std::fs::remove_dir_all(&self.0));
+        }
+    }
+
     pub(super) fn variant(runtime: &Rc<Runtime>, issuer: &TestIssuer, own: &Headers) -> Variant {
-        let folder = std::env::temp_dir().join("tower-impersonate-bench-layer");
-        drop(std::fs::remove_dir_all(&folder));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let store = grant::sqlite(folder.join("grants.sqlite"));
+        let name = format!("tower-impersonate-bench-layer-{}", std::process::id());
+        let folder = Folder(std::env::temp_dir().join(name));
+        std::fs::create_dir_all(&folder.0).expect("a folder");
+        let store = grant::sqlite(folder.0.join("grants.sqlite"));
         let (service, cookie) = under_a_grant(runtime, issuer, store);
-        let headers = and(own, cookie);
-        let name = "warm, by a grant in SQLite";
-        Variant::new(runtime, name, SLOW, service, move || Rc::clone(&headers)).against(2)
+        let used = (and(own, cookie), folder);
+        let headers = move || Rc::clone(&{ &used }.0);
+        Variant::new(
+            runtime,
+            "warm, by a grant in SQLite",
+            SLOW,
+            service,
+            headers,
+        )
+        .against(2)
     }
 }

@@ -173,9 +173,15 @@ fn machine() -> String {
         let text = output.and_then(|output| String::from_utf8(output.stdout).ok());
         text.map_or_else(|| format!("{program} unknown"), |text| text.trim().into())
     };
+    let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = processors
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or("processor unknown");
     format!(
-        "{}, {}, {}, {}",
+        "{}, {}, {}, {}, {}",
         env::consts::ARCH,
+        processor.trim_matches([' ', ':', '\t']),
         told("rustc", "--version"),
         told("valgrind", "--version"),
         told("getconf", "GNU_LIBC_VERSION"),
@@ -192,8 +198,12 @@ const INSTRUCTIONS: &str = "/profiles/0/data/total/metrics/Ir/values/new";
 /// Gungraun's own `main`, and what it runs.
 mod counted {
     use axum::Router;
-    use gungraun::{library_benchmark, library_benchmark_group};
+    use gungraun::{LibraryBenchmarkConfig, library_benchmark, library_benchmark_group};
     use instructions::requests::{self, Layered, Prepared, Signatures};
+
+    /// One `memcpy` for all processors: the choice of another one is a tenth of a request's instructions.
+    const PLAINEST: &str =
+        "glibc.cpu.hwcaps=-AVX2,-AVX2_Usable,-AVX_Fast_Unaligned_Load,-ERMS,-FSRM,-SSSE3";
 
     pub(super) fn run() {
         main();
@@ -227,5 +237,8 @@ mod counted {
     }
 
     library_benchmark_group!(name = all, benchmarks = [bare, layered, signature]);
-    gungraun::main!(library_benchmark_groups = all);
+    gungraun::main!(
+        config = LibraryBenchmarkConfig::default().env("GLIBC_TUNABLES", PLAINEST);
+        library_benchmark_groups = all
+    );
 }
