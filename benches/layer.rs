@@ -1,276 +1,212 @@
-//! What does the layer cost a request?
+//! What does each kind of request cost, beside the router alone?
 //!
 //! ```text
-//! cargo bench --bench layer
+//! cargo bench --bench layer                       # 120 rounds
+//! cargo bench --bench layer --features sqlite     # a grant in a file, too
+//! cargo bench --bench layer -- 400                # more rounds
 //! ```
 //!
-//! Every variant is called in batches, in turn, in one run; the figures are medians over the rounds,
-//! and the ratio is the median of the ratios within each round, so that a slow moment of the machine
-//! weighs on all alike. Allocations are counted exactly, for one call after warming up.
+//! In process and on one thread; how it is measured is told in `common/rounds.rs`. Floor and subjects send the same headers,
+//! `authorization` included, as views of a shared buffer. Who sends one more is compared with a floor that gets it, too.
+//! What a request may cost stands below the figures, with whether it holds. SQLite works on a thread of its own, whose
+//! allocations are not among those that are counted.
+
+#[path = "common/rounds.rs"]
+mod rounds;
+#[path = "common/subjects.rs"]
+mod subjects;
 
 use std::convert::Infallible;
-use std::hint::black_box;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
-use axum::routing::get;
-use axum::{Extension, Router};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::header::{COOKIE, HeaderName, HeaderValue};
+use http::{Request, Response};
+use rounds::{Headers, LEAD, Measured, Variant, bearer, rank};
+use serde_json::json;
+use subjects::{ACTOR, ISSUER, TARGET, token};
 use tokio::runtime::Runtime;
-use tower::{Layer, Service, ServiceExt};
-use tower_impersonate::answer::Answer;
-use tower_impersonate::audit::{AuditError, AuditSink, Completion, Event};
-use tower_impersonate::testing::TestIssuer;
+use tower::util::MapRequestLayer;
+use tower::{Layer, Service};
+use tower_impersonate::grant::{self, GrantStore, Grants, Others, StartLimit, Started};
+use tower_impersonate::testing::{TestGrant, TestIssuer};
+use tower_impersonate::time::{Clock, SystemClock};
 use tower_impersonate::token::Algorithm;
-use tower_impersonate::{Identity, ImpersonationLayer, Principal, directory, policy, resolve};
+use tower_impersonate::{ImpersonationService, resolve};
 
-const ROUNDS: usize = 60;
-const BATCH: usize = 400;
-const COLD_BATCH: usize = 8;
-const WARM_UP: usize = 100;
+const ROUNDS: usize = 120;
+const FAST: usize = 400;
+const SLOW: usize = 8;
 
-/// Takes every event and keeps none, so that the layer is measured and no disk.
-struct DiscardForBenchmark;
-
-impl AuditSink for DiscardForBenchmark {
-    fn record(&self, event: &Event<'_>) -> Answer<Result<(), AuditError>> {
-        black_box(event);
-        Answer::now(Ok(()))
-    }
-
-    fn complete(&self, done: Completion) {
-        black_box(done);
-    }
-}
-
-struct Variant {
-    name: &'static str,
-    batch: usize,
-    /// Sends that many requests.
-    call: Box<dyn FnMut(usize)>,
-}
-
-impl Variant {
-    fn new<S, B>(
-        runtime: &Rc<Runtime>,
-        name: &'static str,
-        batch: usize,
-        service: S,
-        mut request: impl FnMut() -> Request<Body> + 'static,
-    ) -> Self
-    where
-        S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + 'static,
-    {
-        let runtime = Rc::clone(runtime);
-        let call = move |times| {
-            runtime.block_on(async {
-                for _ in 0..times {
-                    let Ok(response) = service.clone().oneshot(request()).await;
-                    assert_eq!(response.status(), StatusCode::OK, "{name}");
-                }
-            });
-        };
-        Self {
-            name,
-            batch,
-            call: Box::new(call),
-        }
-    }
-}
+/// At most so many times the floor's time, and exactly so many allocations more.
+const WARM_AIMS: [(&str, f64, i64); 3] = [
+    ("warm, plain", 1.45, 2),
+    ("warm, by claim", 2.0, 4),
+    ("warm, by header", 2.3, 5),
+];
+/// At most so many allocations in all.
+const COLD_AIM: (&str, u64) = ("cold, plain, RS256", 20);
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = Rc::new(runtime.expect("a runtime"));
-    let mut variants = variants(&runtime);
-
-    println!(
-        "{:<34} {:>9} {:>8} {:>7} {:>9}",
-        "variant", "ns", "x bare", "allocs", "bytes"
-    );
-    let allocations: Vec<_> = variants
-        .iter_mut()
-        .map(|variant| {
-            (variant.call)(WARM_UP);
-            allocation_counter::measure(|| (variant.call)(1))
-        })
-        .collect();
-    let mut nanos = vec![Vec::with_capacity(ROUNDS); variants.len()];
-    for round in 0..ROUNDS {
-        for turn in 0..variants.len() {
-            let index = (turn + round) % variants.len();
-            let variant = &mut variants[index];
-            let start = Instant::now();
-            (variant.call)(variant.batch);
-            nanos[index].push(start.elapsed().as_nanos() as f64 / variant.batch as f64);
-        }
-    }
-    let bare = nanos[0].clone();
-    for ((variant, nanos), allocated) in variants.iter().zip(&nanos).zip(allocations) {
-        let ratios = nanos
-            .iter()
-            .zip(&bare)
-            .map(|(own, bare)| own / bare)
-            .collect();
+    let runtime = rounds::runtime();
+    let rounds = rounds::rounds(ROUNDS);
+    let mut variants = variants(&runtime, rounds);
+    let measured = rounds::measure(&mut variants, rounds);
+    rounds::print(&variants, &measured);
+    println!();
+    let met = |holds| if holds { "met" } else { "NOT MET" };
+    let of = |name: &str| {
+        let index = variants.iter().position(|variant| variant.name == name);
+        let index = index.expect("a variant of that name");
+        (&measured[index], &measured[variants[index].against])
+    };
+    for (name, most, exactly) in WARM_AIMS {
+        let (own, floor): (&Measured, &Measured) = of(name);
+        let (ratio, more) = (rank(&own.ratios, 0.5), rounds::more(own, floor));
         println!(
-            "{:<34} {:>9.0} {:>8.2} {:>7} {:>9}",
-            variant.name,
-            median(nanos.clone()),
-            median(ratios),
-            allocated.count_total,
-            allocated.bytes_total,
+            "{name}: {ratio:.2} x floor, at most {most}: {}; {more} allocations more, exactly {exactly}: {}",
+            met(ratio <= most),
+            met(more == exactly),
         );
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn variants(runtime: &Rc<Runtime>) -> Vec<Variant> {
-    let issuer = TestIssuer::offline("https://issuer.example.com");
-    let layer = layer(&issuer);
-    let bare = Router::new().route("/", get(|| async { "hello" }));
-    let routed = Router::new().route(
-        "/",
-        get(|Extension(principal): Extension<Principal>| async move {
-            black_box(principal.subject());
-            "hello"
-        }),
+    let (name, most) = COLD_AIM;
+    let (own, floor) = of(name);
+    let (count, bare) = (own.allocated.count_total, floor.allocated.count_total);
+    println!(
+        "{name}: {count} allocations, at most {most} where the floor has {bare}: {}",
+        met(count <= most)
     );
-    let outside = layer.layer(routed.clone());
-    let inside = routed.layer(layer);
+}
 
-    let token = |algorithm| {
-        issuer
-            .token("carol-sub")
-            .cognito_access()
-            .client_id("app")
-            .username("carol")
-            .groups(["support"])
-            .audience("app")
-            .algorithm(algorithm)
+fn variants(runtime: &Rc<Runtime>, rounds: usize) -> Vec<Variant> {
+    let issuer = TestIssuer::offline(ISSUER);
+    let layer = subjects::builder(&issuer).build();
+    let layer = layer.expect("a sound configuration");
+    let outside = layer.layer(subjects::routed());
+    let inside = subjects::routed().layer(layer);
+    let noop = MapRequestLayer::new(|request: Request<Body>| request);
+    let noop_inside = subjects::bare().layer(noop.clone());
+    let noop = noop.layer(subjects::bare());
+    let bare = subjects::bare();
+
+    let own = bearer(&token(&issuer, 0).sign());
+    let with = |claim: &str, sub: &str| {
+        let token = token(&issuer, 0).claim(claim, json!({ "sub": sub }));
+        bearer(&token.sign())
     };
-    let own = bearer(&token(Algorithm::RS256).sign());
-    let claim = bearer(
-        &token(Algorithm::RS256)
-            .claim("impersonating", serde_json::json!({ "sub": "alice-sub" }))
-            .sign(),
+    let (named, act) = (with("impersonating", TARGET), with("act", "admin-sub"));
+    let target = (
+        HeaderName::from_static("impersonate-user"),
+        HeaderValue::from_static(TARGET),
     );
-    let act = bearer(
-        &token(Algorithm::RS256)
-            .claim("act", serde_json::json!({ "sub": "admin-sub" }))
-            .sign(),
-    );
-    let header = own.clone();
-    let plain = own.clone();
-    let plain_inside = own;
+    let asking = and(&own, target);
+    let (in_memory, cookie) = under_a_grant(runtime, &issuer, grant::memory());
+    let cookie = and(&own, cookie);
 
-    let mut variants = vec![
-        Variant::new(runtime, "bare router", BATCH, bare, || request(None, None)),
-        Variant::new(runtime, "warm, plain", BATCH, outside.clone(), move || {
-            request(Some(&plain), None)
-        }),
-        Variant::new(
+    let mut all = vec![
+        warm(runtime, "bare router", bare.clone(), &own),
+        warm(
             runtime,
-            "warm, plain, by Router::layer",
-            BATCH,
-            inside,
-            move || request(Some(&plain_inside), None),
+            "bare router, impersonate-user",
+            bare.clone(),
+            &asking,
         ),
-        Variant::new(
-            runtime,
-            "warm, impersonated by claim",
-            BATCH,
-            outside.clone(),
-            move || request(Some(&claim), None),
-        ),
-        Variant::new(
-            runtime,
-            "warm, impersonated by act",
-            BATCH,
-            outside.clone(),
-            move || request(Some(&act), None),
-        ),
-        Variant::new(
-            runtime,
-            "warm, impersonated by header",
-            BATCH,
-            outside.clone(),
-            move || request(Some(&header), Some("alice-sub")),
-        ),
+        warm(runtime, "bare router, cookie", bare, &cookie),
+        warm(runtime, "no-op layer", noop, &own),
+        warm(runtime, "no-op layer, by Router::layer", noop_inside, &own),
+        warm(runtime, "warm, plain", outside.clone(), &own),
+        warm(runtime, "warm, plain, by Router::layer", inside, &own),
+        warm(runtime, "warm, by claim", outside.clone(), &named),
+        warm(runtime, "warm, by act", outside.clone(), &act),
+        warm(runtime, "warm, by header", outside.clone(), &asking).against(1),
+        warm(runtime, "warm, by a grant in memory", in_memory, &cookie).against(2),
     ];
-    let cold = [
-        ("cold, plain, RS256", Algorithm::RS256),
-        ("cold, plain, ES256", Algorithm::ES256),
-        ("cold, plain, EdDSA", Algorithm::EdDSA),
-    ];
-    for (name, algorithm) in cold {
-        let mut fresh: Vec<_> = (0..WARM_UP + 1 + ROUNDS * COLD_BATCH)
-            .map(|number| bearer(&token(algorithm).claim("jti", number.to_string()).sign()))
-            .collect();
-        variants.push(Variant::new(
-            runtime,
-            name,
-            COLD_BATCH,
-            outside.clone(),
-            move || {
-                let unseen = fresh.pop().expect("a token that was not seen before");
-                request(Some(&unseen), None)
-            },
-        ));
+    for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
+        // To warm up, to count, and to measure.
+        let count = (rounds + 2) * (LEAD + SLOW);
+        let sign = |number| bearer(&token(&issuer, number).algorithm(algorithm).sign());
+        let mut fresh: Vec<_> = (1..=count).map(sign).collect();
+        let name = format!("cold, plain, {}", algorithm.name());
+        let fresh = move || fresh.pop().expect("a token that was not there before");
+        all.push(Variant::new(runtime, name, SLOW, outside.clone(), fresh));
     }
-    variants
+    #[cfg(feature = "sqlite")]
+    all.push(file::variant(runtime, &issuer, &own));
+    all
 }
 
-fn layer(issuer: &TestIssuer) -> ImpersonationLayer {
-    let person = |sub: &str, groups: &[&str]| {
-        Identity::new(issuer.name(), sub)
-            .with_groups(groups.to_vec())
-            .enabled_account()
+fn warm<S, B>(runtime: &Rc<Runtime>, name: &str, service: S, headers: &Headers) -> Variant
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + 'static,
+{
+    let headers = Rc::clone(headers);
+    Variant::new(runtime, name, FAST, service, move || Rc::clone(&headers))
+}
+
+fn and(headers: &Headers, one: (HeaderName, HeaderValue)) -> Headers {
+    headers.iter().cloned().chain([one]).collect()
+}
+
+/// The layer over a store, and the cookie that names the actor's grant in it.
+fn under_a_grant(
+    runtime: &Runtime,
+    issuer: &TestIssuer,
+    store: impl GrantStore + 'static,
+) -> (ImpersonationService<Router>, (HeaderName, HeaderValue)) {
+    let now = SystemClock::new().now();
+    let grant = TestGrant::new(ACTOR, TARGET).at(now);
+    let (grant, secret) = grant.lives(Duration::from_secs(3600)).build_with_secret();
+    let limit = StartLimit {
+        per_actor: 1,
+        others: Others::Stay,
+        keep_ended: 10,
+        now,
     };
-    let people = [
-        person("alice-sub", &["customers"]),
-        person("carol-sub", &["support"]),
-    ];
-    ImpersonationLayer::builder()
-        .issuer(
-            issuer
-                .issuer()
-                .audiences(["app"])
-                .groups_claim("cognito:groups")
-                .trust_claim("impersonating")
-                .trust_act(),
-        )
-        .resolve(resolve::header("impersonate-user"))
-        .resolve(resolve::claim("impersonating"))
-        .resolve(resolve::act())
-        .policy(policy::in_group("support").or(policy::vouched_by(issuer.name())))
-        .directory(directory::memory(people))
-        .audit(DiscardForBenchmark)
+    let started = runtime.block_on(async { store.start(grant, limit).await });
+    assert!(matches!(started, Ok(Started::New(..))));
+    let layer = subjects::builder(issuer)
+        .resolve(resolve::cookie(["https://desk.example.com"]))
+        .grants(Grants::new(store))
         .build()
-        .expect("a sound configuration")
+        .expect("a sound configuration");
+    let cookie = format!("__Host-impersonation={}", secret.expose().expose());
+    let cookie = HeaderValue::try_from(cookie).expect("a header value");
+    drop(cookie.clone());
+    (layer.layer(subjects::routed()), (COOKIE, cookie))
 }
 
-fn bearer(token: &str) -> HeaderValue {
-    format!("Bearer {token}").parse().expect("a header value")
-}
+#[cfg(feature = "sqlite")]
+mod file {
+    use std::path::PathBuf;
 
-fn request(authorization: Option<&HeaderValue>, target: Option<&'static str>) -> Request<Body> {
-    let mut request = Request::get("/")
-        .header("host", "api.example.com")
-        .header("user-agent", "benchmark")
-        .header("accept", "*/*")
-        .header("accept-encoding", "gzip")
-        .header("x-request-id", "1");
-    if let Some(authorization) = authorization {
-        request = request.header("authorization", authorization.clone());
+    use super::{Headers, Rc, Runtime, SLOW, TestIssuer, Variant, and, grant, under_a_grant};
+
+    /// Gone when nobody uses it any more.
+    struct Folder(PathBuf);
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            drop(std::fs::remove_dir_all(&self.0));
+        }
     }
-    if let Some(target) = target {
-        request = request.header("impersonate-user", target);
+
+    pub(super) fn variant(runtime: &Rc<Runtime>, issuer: &TestIssuer, own: &Headers) -> Variant {
+        let name = format!("tower-impersonate-bench-layer-{}", std::process::id());
+        let folder = Folder(std::env::temp_dir().join(name));
+        std::fs::create_dir_all(&folder.0).expect("a folder");
+        let store = grant::sqlite(folder.0.join("grants.sqlite"));
+        let (service, cookie) = under_a_grant(runtime, issuer, store);
+        let used = (and(own, cookie), folder);
+        let headers = move || Rc::clone(&{ &used }.0);
+        Variant::new(
+            runtime,
+            "warm, by a grant in SQLite",
+            SLOW,
+            service,
+            headers,
+        )
+        .against(2)
     }
-    request.body(Body::empty()).expect("a request")
 }

@@ -14,6 +14,9 @@
 //! socket do. All are asked in turn for the same tokens, in batches, in one run. One thread asks and
 //! counts the bytes; another one signs ahead.
 
+#[path = "common/draw.rs"]
+mod draw;
+
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use draw::{Draw, Drawn};
 use tower_impersonate::testing::TestIssuer;
 use tower_impersonate::time::Timestamp;
 use tower_impersonate::token::{Algorithm, Authenticator, CacheLimits};
@@ -177,62 +181,6 @@ fn ask(authenticator: &Authenticator, now: Timestamp, tokens: &[String]) -> usiz
         matches!(black_box(claims), Ok(Ok(_)))
     });
     good.count()
-}
-
-#[derive(Clone, Copy)]
-enum Drawn {
-    Zipf,
-    Evenly,
-}
-
-impl Drawn {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Zipf => "by Zipf",
-            Self::Evenly => "evenly",
-        }
-    }
-}
-
-/// Positions in a list, always the same ones.
-struct Draw {
-    state: u64,
-    size: usize,
-    /// By Zipf's law: the sum of the shares up to each position.
-    sums: Vec<f64>,
-}
-
-impl Draw {
-    fn new(drawn: Drawn, size: usize) -> Self {
-        let mut sum = 0.0;
-        let share = |rank: usize| {
-            sum += 1.0 / (rank + 1) as f64;
-            sum
-        };
-        Self {
-            state: 0x9e37_79b9_7f4a_7c15,
-            size,
-            sums: match drawn {
-                Drawn::Zipf => (0..size).map(share).collect(),
-                Drawn::Evenly => Vec::new(),
-            },
-        }
-    }
-
-    fn next(&mut self) -> usize {
-        // Marsaglia's xorshift.
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        match self.sums.last() {
-            None => (self.state % self.size as u64) as usize,
-            Some(sum) => {
-                let drawn = (self.state >> 11) as f64 / (1_u64 << 53) as f64 * sum;
-                let rank = self.sums.partition_point(|sum| *sum < drawn);
-                rank.min(self.size - 1)
-            }
-        }
-    }
 }
 
 fn per_token(took: Duration) -> f64 {

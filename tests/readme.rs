@@ -58,6 +58,34 @@ fn the_table_of_features_is_the_manifests() {
 }
 
 #[test]
+fn every_benchmark_is_in_both_tables() {
+    let manifest = read("Cargo.toml");
+    let names: Vec<&str> = manifest
+        .split("[[bench]]\nname = \"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert!(names.contains(&"layer"), "{names:?}");
+    let (readme, page) = (read("README.md"), read("src/manual/performance.md"));
+    for name in names {
+        let command = format!("| `cargo bench --bench {name}` |");
+        assert!(readme.contains(&command), "README.md: {name}");
+        assert!(
+            page.contains(&format!("| `{name}` |")),
+            "the manual: {name}"
+        );
+    }
+    for package in ["instructions", "peers"] {
+        let manifest = format!("benches/{package}/Cargo.toml");
+        assert!(root().join(&manifest).is_file(), "{manifest}");
+        let command = format!("--manifest-path {manifest}` |");
+        assert!(readme.contains(&command), "README.md: {package}");
+        let row = format!("| `benches/{package}` |");
+        assert!(page.contains(&row), "the manual: {package}");
+    }
+}
+
+#[test]
 fn the_commands_are_there() {
     let commands: Vec<String> = blocks(&read("README.md"), "sh")
         .iter()
