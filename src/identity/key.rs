@@ -30,6 +30,11 @@ impl IdentityKey {
         &self.subject
     }
 
+    /// Whether it is these two, which costs next to nothing where they are the very same.
+    pub(crate) fn is(&self, issuer: &Arc<str>, subject: &Arc<str>) -> bool {
+        self.subject == *subject && self.issuer == *issuer
+    }
+
     pub(crate) fn shared_issuer(&self) -> Arc<str> {
         Arc::clone(&self.issuer)
     }

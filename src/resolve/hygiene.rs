@@ -102,8 +102,13 @@ impl OwnHeaders {
     /// Takes every header of ours off, and every twin.
     pub(crate) fn strip(&self, headers: &mut HeaderMap) {
         while let Some(name) = headers.keys().find(|name| self.is_ours(name)) {
-            let name = name.clone();
-            headers.remove(name);
+            match self.stripped.iter().find(|own| *own == name) {
+                Some(own) => headers.remove(own),
+                None => {
+                    let twin = name.clone();
+                    headers.remove(twin)
+                }
+            };
         }
     }
 }

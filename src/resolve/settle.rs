@@ -311,17 +311,17 @@ impl Settlement {
         if claims.issuer_facts().trusted_claims().any(unread) {
             return Err(ResolveError::forbidden("unread_claim"));
         }
-        match impersonating_of(claims) {
-            Some(value) if !claims.trusts_claim(IMPERSONATING) => {
-                let well_formed = value.is_string() || person(value).is_some();
-                Err(if well_formed {
-                    ResolveError::forbidden("untrusted_claim")
-                } else {
-                    ResolveError::token("the impersonating claim is malformed")
-                })
-            }
-            _ => Ok(()),
+        if claims.trusts_claim(IMPERSONATING) {
+            return Ok(());
         }
+        impersonating_of(claims).map_or(Ok(()), |value| {
+            let well_formed = value.is_string() || person(value).is_some();
+            Err(if well_formed {
+                ResolveError::forbidden("untrusted_claim")
+            } else {
+                ResolveError::token("the impersonating claim is malformed")
+            })
+        })
     }
 }
 

@@ -80,9 +80,7 @@ impl TargetRef {
     /// Whether this names the person with that key for certain; a name never does.
     #[must_use]
     pub fn is(&self, key: &IdentityKey) -> bool {
-        // Subjects differ more often than issuers.
-        matches!(&self.who, Who::Subject(subject) if **subject == *key.subject())
-            && *self.issuer == *key.issuer()
+        matches!(&self.who, Who::Subject(subject) if key.is(&self.issuer, subject))
     }
 }
 
