@@ -1,12 +1,7 @@
 //! Short texts, of which many may be pieces of a longer one that is kept once.
 //!
 //! Rules: a piece compares, hashes and shows like the text that it is. It keeps the whole alive, so whoever keeps
-//! one for long makes it [a text of its own](Text::shared).
-//!
-//! ```ignore
-//! let pieces = Pieces::of("sub=alice");
-//! assert_eq!(&*pieces.text(&"sub=alice"[4..]), "alice");
-//! ```
+//! one for long makes it [a text of its own](Text::shared): a piece of twenty bytes may hold some thousand.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -11,6 +11,8 @@ pub(crate) struct Compact<'a> {
     pub(crate) header: &'a str,
     pub(crate) payload: &'a str,
     pub(crate) signature: &'a str,
+    /// What the signature is made over: the token without its last part.
+    pub(crate) signed: &'a str,
 }
 
 impl<'a> Compact<'a> {
@@ -18,18 +20,20 @@ impl<'a> Compact<'a> {
     /// (RFC 8725bis, section 3.14). The caller has bounded the length.
     pub(crate) fn split(token: &'a str) -> Option<Self> {
         // All are looked at, whatever comes, so that it can be done for many at once.
-        let strange = |strange, byte: &u8| strange | !is_allowed(*byte);
-        if token.as_bytes().iter().fold(false, strange) {
+        let strange = token.bytes().fold(0, |all, byte| all | strange(byte));
+        if strange != 0 {
             return None;
         }
         let (header, rest) = token.split_once('.')?;
         let (payload, signature) = rest.split_once('.')?;
         // Nothing can be signed, too; it holds no claims.
         let whole = !signature.contains('.') && !header.is_empty() && !signature.is_empty();
+        let signed = token.get(..header.len() + 1 + payload.len())?;
         whole.then_some(Self {
             header,
             payload,
             signature,
+            signed,
         })
     }
 }
@@ -62,8 +66,12 @@ pub(crate) fn begins_an_object(token: &str) -> Result<(), TokenErrorKind> {
     })
 }
 
-const fn is_allowed(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'_') | (byte == b'.')
+/// Zero where it is a character of base64url, or a dot.
+const fn strange(byte: u8) -> u8 {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    let digit = byte.wrapping_sub(b'0') < 10;
+    let other = (byte == b'-') | (byte == b'_') | (byte == b'.');
+    !(letter | digit | other) as u8
 }
 
 /// Strict base64url: no padding, no stray bits in the last character.
@@ -111,12 +119,6 @@ impl<'r> Free<'r> {
     }
 }
 
-/// What the signature is made over: the token without its last part.
-pub(crate) fn signing_input(token: &str) -> &[u8] {
-    let end = token.rfind('.').unwrap_or(token.len());
-    &token.as_bytes()[..end]
-}
-
 const LITTLE: usize = 4096;
 
 #[cfg(test)]
@@ -156,6 +158,11 @@ mod tests {
             "ä.b.c",
         ] {
             assert!(Compact::split(token).is_none(), "{token}");
+        }
+        for byte in 0..128_u8 {
+            let allowed = byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            let token = format!("a.{}.c", char::from(byte));
+            assert_eq!(Compact::split(&token).is_some(), allowed, "{token:?}");
         }
         assert_eq!(decode("AQAB").as_deref(), Some(&[1, 0, 1][..]));
         assert_eq!(decode("AQ=="), None, "padding");
@@ -210,6 +217,15 @@ mod tests {
 
     #[test]
     fn the_signature_covers_header_and_payload() {
-        assert_eq!(signing_input("aa.bb.cc"), b"aa.bb");
+        for (token, signed) in [
+            ("aa.bb.cc", "aa.bb"),
+            ("a..c", "a."),
+            ("e30.e30.AA", "e30.e30"),
+        ] {
+            assert_eq!(
+                Compact::split(token).map(|parts| parts.signed),
+                Some(signed)
+            );
+        }
     }
 }

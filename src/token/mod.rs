@@ -16,7 +16,7 @@
 //! - Keys are fetched once for all who wait, at most every ten seconds, on a task of their own.
 //!   Keys that are there keep serving while their endpoint fails, for 24 hours. A failure to get
 //!   keys says nothing about a token: it is [`TokenErrorKind::KeysUnavailable`] and never cached.
-//! - The cache holds verified tokens, never permissions and never refusals.
+//! - The cache holds verified tokens or their digests, never permissions and never refusals.
 //!
 //! Caveat: a token counts until it expires. Signing out or disabling an account at the issuer
 //! changes nothing here before that; ask the directory where that matters.

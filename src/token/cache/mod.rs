@@ -1,7 +1,17 @@
-//! Tokens that have been verified, found again by their whole text.
+//! Tokens that have been verified, found again by their whole text, or by its digest.
 //!
-//! A permission is never kept here, and neither is a refusal. An entry counts only as long as its
-//! token's times do, its key is still published, and the issuer's keys have not come to their end.
+//! Rules: a permission is never kept here, and neither is a refusal. An entry counts only as long as its
+//! token's times do, its key is still published, and the issuer's keys have not come to their end. With digests nothing
+//! of the claims is kept: a text that was verified is read and judged anew.
+//!
+//! Caveat: bounds are those of the whole, and kept in parts; what is pushed out early is verified again.
+//!
+//! ```
+//! use tower_impersonate::token::CacheLimits;
+//!
+//! assert_ne!(CacheLimits::new(1_000, 4 << 20), CacheLimits::digests(1_000));
+//! assert_eq!(CacheLimits::new(0, 4 << 20), CacheLimits::digests(0), "no cache");
+//! ```
 
 mod digests;
 mod kept;

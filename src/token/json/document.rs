@@ -130,9 +130,18 @@ impl<'d, 'a> Item<'d, 'a> {
 
     /// The member of an object.
     pub(crate) fn get(self, name: &str) -> Option<Self> {
-        self.members()
-            .find(|member| member.0 == name)
-            .map(|(_, item)| item)
+        let Kind::Object(_) = self.kind() else {
+            return None;
+        };
+        let mut rest = self.inside();
+        while let Some(node) = rest.first() {
+            let (child, more) = rest.split_at_checked(node.kind.places())?;
+            if node.name == name {
+                return Some(Self(child));
+            }
+            rest = more;
+        }
+        None
     }
 
     pub(crate) fn members(self) -> impl Iterator<Item = (&'d str, Self)> {

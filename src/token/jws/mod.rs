@@ -1,6 +1,6 @@
 //! A signed text in its compact form (RFC 7515, section 3.1), taken apart, and whether a key made it.
 
-use crate::token::compact::{self, Compact, Room};
+use crate::token::compact::{Compact, Room};
 use crate::token::error::TokenErrorKind;
 use crate::token::header::Header;
 use crate::token::keys::Key;
@@ -22,7 +22,7 @@ impl<'a> Jws<'a> {
         Ok(Self {
             header: Header::read(decoded(parts.header)?)?,
             payload: decoded(parts.payload)?,
-            signed: compact::signing_input(token),
+            signed: parts.signed.as_bytes(),
             signature: decoded(parts.signature)?,
         })
     }

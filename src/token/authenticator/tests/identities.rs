@@ -163,3 +163,33 @@ fn an_actor_is_believed_only_from_a_trusted_issuer() {
         (Affiliation::Tenant, None)
     );
 }
+
+#[test]
+fn tokens_that_speak_of_somebody_else_are_told_from_plain_ones() {
+    let signer = Signer::new("k");
+    let authenticator = build(issuer(&signer).trust_claim("on_behalf"));
+    let header = json!({ "alg": "EdDSA", "kid": "k" }).to_string();
+    for (name, peculiar) in [
+        ("act", true),
+        ("may_act", true),
+        ("impersonating", true),
+        ("grant_id", true),
+        ("on_behalf", true),
+        (r"\u0061ct", true),
+        ("email", false),
+        ("actor", false),
+        ("scope", false),
+    ] {
+        let text = claims().to_string();
+        let text = text.replacen('{', &format!("{{\"{name}\":null,"), 1);
+        let token = signer.sign_text(&header, &text);
+        let claims = at_once(&authenticator, &token, now()).expect("a good token");
+        assert_eq!(claims.is_peculiar(), peculiar, "{name}");
+        let plain = name.replace(r"\u0061", "a");
+        assert_eq!(claims.get(&plain).is_some(), name != "scope", "{name}");
+        assert_eq!(
+            claims.get("impersonating").is_some(),
+            name == "impersonating"
+        );
+    }
+}
