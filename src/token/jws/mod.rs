@@ -1,6 +1,6 @@
 //! A signed text in its compact form (RFC 7515, section 3.1), taken apart, and whether a key made it.
 
-use crate::token::compact::{Compact, Room};
+use crate::token::compact::{self, Compact, Room};
 use crate::token::error::TokenErrorKind;
 use crate::token::header::Header;
 use crate::token::keys::Key;
@@ -16,11 +16,14 @@ pub(crate) struct Jws<'a> {
 impl<'a> Jws<'a> {
     /// Takes a token apart, decoded into the room.
     pub(crate) fn read(token: &'a str, room: &'a mut Room) -> Result<Self, TokenErrorKind> {
-        let parts = Compact::split(token).ok_or_else(|| compact::malformed(token))?;
-        let mut free = room.for_token(token);
-        let mut decoded = |part| free.decode(part).ok_or(TokenErrorKind::Malformed);
+        let malformed = || compact::malformed(token);
+        let parts = Compact::split(token).ok_or_else(malformed)?;
+        let header = { room.header.clear(&[parts.header]) }.decode(parts.header);
+        let header = Header::read(header.ok_or_else(malformed)?)?;
+        let mut free = room.rest.clear(&[parts.payload, parts.signature]);
+        let mut decoded = |part| free.decode(part).ok_or_else(malformed);
         Ok(Self {
-            header: Header::read(decoded(parts.header)?)?,
+            header,
             payload: decoded(parts.payload)?,
             signed: parts.signed.as_bytes(),
             signature: decoded(parts.signature)?,
