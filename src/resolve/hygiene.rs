@@ -102,13 +102,12 @@ impl OwnHeaders {
     /// Takes every header of ours off, and every twin.
     pub(crate) fn strip(&self, headers: &mut HeaderMap) {
         while let Some(name) = headers.keys().find(|name| self.is_ours(name)) {
-            match self.stripped.iter().find(|own| *own == name) {
-                Some(own) => headers.remove(own),
-                None => {
-                    let twin = name.clone();
-                    headers.remove(twin)
-                }
-            };
+            if let Some(own) = self.stripped.iter().find(|own| *own == name) {
+                headers.remove(own);
+            } else {
+                let twin = name.clone();
+                headers.remove(twin);
+            }
         }
     }
 }
