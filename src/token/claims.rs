@@ -12,6 +12,7 @@ use crate::token::issuers::Issuers;
 use crate::token::json::Document;
 use crate::token::name_set::NameSet;
 use crate::token::person::{client, known_by_issuer};
+use crate::token::telling::{Telling, is_telling};
 use crate::token::verified::{Evidence, Origin, Verified};
 use crate::token::window::Window;
 
@@ -44,15 +45,17 @@ pub(super) struct Marks {
     client: Option<Text>,
     token_id: Option<Text>,
     names: NameSet,
+    telling: Telling,
 }
 
 impl Marks {
-    pub(super) fn read(claims: &Document<'_>, pieces: &Pieces<'_>) -> Self {
+    pub(super) fn read(claims: &Document<'_>, pieces: &Pieces<'_>, facts: &IssuerFacts) -> Self {
         let text = |text| pieces.text(text);
         Self {
             client: client(claims).map(text),
             token_id: claims.text("jti").map(text),
             names: claims.members().map(|(name, _)| name).collect(),
+            telling: Telling::read(claims, facts),
         }
     }
 }
@@ -113,8 +116,13 @@ impl Claims {
 
     /// As [`get`](Self::get), for a name of which the set is known.
     pub(crate) fn find(&self, name: &str, set: NameSet) -> Option<&Value> {
-        let may_be_there = self.names().may_have(set);
-        { may_be_there.then_some(name) }.and_then(|name| self.0.identity.attribute(name))
+        if !self.names().may_have(set) {
+            return None;
+        }
+        match is_telling(name, self.issuer_facts()) {
+            true => self.0.marks.telling.get(name),
+            false => self.0.identity.attribute(name),
+        }
     }
 
     /// The names of the claims, to ask for many at once whether any is there.

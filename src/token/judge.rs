@@ -43,9 +43,9 @@ pub(crate) fn judge(
     // Nothing was kept before.
     let pieces = Pieces::of(payload);
     let identity = person::identity(subject, claims, &pieces, profile, home.as_ref());
-    let marks = Marks::read(claims, &pieces);
+    let marks = Marks::read(claims, &pieces, &profile.facts);
     let kept = keep.map(|keep| {
-        let bytes = weight::of(keep.token, payload, claims, &identity);
+        let bytes = weight::of((keep.token, payload), claims, &identity, &profile.facts);
         Kept::new(keep, bytes)
     });
     Ok(Claims::verified(

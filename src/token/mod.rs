@@ -71,6 +71,7 @@ mod keys;
 mod name_set;
 mod person;
 mod sub_id;
+mod telling;
 mod verified;
 #[cfg(feature = "manage")]
 mod vouched;

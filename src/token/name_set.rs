@@ -1,8 +1,10 @@
 //! Which names a set of claims may have, told without reading them.
 
-/// A few bits for each name. What is not in it is surely not there; what is in it has to be looked for.
+/// Three bits for each name. What is not in it is surely not there; what is in it has to be looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct NameSet(u128);
+pub(crate) struct NameSet([u64; WORDS]);
+
+const WORDS: usize = 4;
 
 impl NameSet {
     /// The set of one name.
@@ -14,18 +16,29 @@ impl NameSet {
             hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
             at += 1;
         }
-        Self(1 << ((hash >> 57) & 127) | 1 << ((hash >> 50) & 127))
+        let mut words = [0; WORDS];
+        let mut bits = 0;
+        while bits < 3 {
+            let bit = (hash >> (56 - 8 * bits)) as u8;
+            words[(bit >> 6) as usize] |= 1 << (bit & 63);
+            bits += 1;
+        }
+        Self(words)
     }
 
     /// Both sets in one.
     #[must_use]
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        for (own, other) in self.0.iter_mut().zip(other.0) {
+            *own |= other;
+        }
+        self
     }
 
     /// Whether all names of `wanted` may be among these.
     pub(crate) fn may_have(self, wanted: Self) -> bool {
-        self.0 & wanted.0 == wanted.0
+        let pairs = self.0.iter().zip(wanted.0);
+        pairs.fold(true, |all, (own, wanted)| all & (own & wanted == wanted))
     }
 }
 

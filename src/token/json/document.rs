@@ -163,7 +163,7 @@ impl<'d, 'a> Item<'d, 'a> {
         })
     }
 
-    fn to_value(self) -> Value {
+    pub(crate) fn to_value(self) -> Value {
         match self.kind() {
             Kind::Null => Value::Null,
             Kind::Bool(value) => Value::Bool(*value),

@@ -14,6 +14,13 @@ impl Document<'_> {
     }
 }
 
+impl Item<'_, '_> {
+    /// As [`Document::bytes_as_values`], of this one and in a block of its own.
+    pub(crate) fn bytes_as_value(self) -> usize {
+        BLOCK + of_value(self)
+    }
+}
+
 /// What a value takes besides the place where it stands.
 fn of_value(item: Item<'_, '_>) -> usize {
     match item.kind() {
