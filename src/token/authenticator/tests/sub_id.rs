@@ -215,7 +215,8 @@ fn the_name_of_the_other_issuer_is_weighed() {
         let payload = token.split('.').nth(1).expect("three parts");
         let payload = String::from_utf8(crate::token::compact::decode(payload).unwrap()).unwrap();
         let read = Document::read(&payload).expect("an object");
-        crate::token::weight::of("", &payload, &read, claims.identity())
+        let facts = claims.issuer_facts();
+        crate::token::weight::of(("", &payload), &read, claims.identity(), facts)
     };
     let longer = format!("{STRANGER}/{}", "a".repeat(99));
     // Once in the text, once in the claim and once in the key.
