@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
+use http::request::Parts;
+
 use crate::answer::Answer;
 use crate::resolve::{Asked, Reads, Resolution, Resolve, Seen};
 use crate::token::{Claims, NameSet, Verified};
-use http::request::Parts;
 
 /// A strategy, with what has to be in a request for it to be asked.
 pub(crate) struct Listed {
@@ -44,6 +45,7 @@ impl Listed {
         (wanted && can_speak).then(|| self.strategy.resolve(claims, parts))
     }
 
+    #[cfg(feature = "manage")]
     pub(crate) fn strategy(&self) -> &dyn Resolve {
         &*self.strategy
     }

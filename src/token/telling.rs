@@ -8,11 +8,20 @@ use crate::token::json::{Document, Item};
 /// Of a plain token there are none. Those of another are asked for on each request, and the map of all its claims
 /// need not be made for them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Telling(Option<Box<[(Box<str>, Value)]>>);
+pub(super) struct Telling(Option<Box<[Claim]>>);
+
+#[derive(Debug, Clone)]
+struct Claim {
+    name: Box<str>,
+    value: Value,
+}
 
 impl Telling {
     pub(super) fn read(claims: &Document<'_>, facts: &IssuerFacts) -> Self {
-        let own = |(name, item): (&str, Item<'_, '_>)| (name.into(), item.to_value());
+        let own = |(name, item): (&str, Item<'_, '_>)| Claim {
+            name: name.into(),
+            value: item.to_value(),
+        };
         let members: Vec<_> = among(claims, facts).map(own).collect();
         Self((!members.is_empty()).then(|| members.into()))
     }
@@ -20,15 +29,15 @@ impl Telling {
     /// How much memory they take besides the place where this stands, in bytes.
     pub(super) fn bytes(claims: &Document<'_>, facts: &IssuerFacts) -> usize {
         let member = |(name, item): (&str, Item<'_, '_>)| {
-            size_of::<(Box<str>, Value)>() + name.len() + item.bytes_as_value()
+            size_of::<Claim>() + name.len() + item.bytes_as_value()
         };
         among(claims, facts).map(member).sum()
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
         let members = self.0.as_deref().unwrap_or_default();
-        let found = members.iter().find(|(own, _)| **own == *name);
-        found.map(|(_, value)| value)
+        let found = members.iter().find(|claim| *claim.name == *name);
+        found.map(|claim| &claim.value)
     }
 }
 
