@@ -97,6 +97,8 @@ async fn a05_joined_credentials_are_400() {
         format!("Bearer {token},Bearer a.b.c"),
         format!("Bearer a.b.c, Bearer {token}"),
         format!("Bearer {token},{token}"),
+        "Bearer e30.a.b, Basic dXNlcg".to_owned(),
+        "Bearer abc.d e.f".to_owned(),
     ]);
     wire.refuses(&values, 400, INVALID_REQUEST, "malformed_credential")
         .await;

@@ -163,11 +163,11 @@ impl Grants {
                 .text("client_id")
                 .or_else(|| actor.text("azp"))
                 .map(Into::into),
-            actor: (**actor).clone().without_standing(),
+            actor: (**actor).clone().kept_for_long(),
             voucher: actor.voucher().into(),
             spoke_for_itself: actor.speaks_for_itself(),
             actor_was_found: beginning.actor_was_found,
-            target: permit.principal().clone().without_standing(),
+            target: permit.principal().clone().kept_for_long(),
             ask,
             started_at: now,
             latest: now.saturating_add(self.0.limits.longest),

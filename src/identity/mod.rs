@@ -288,9 +288,24 @@ impl Identity {
         self
     }
 
-    /// Without what was known of the account: that is asked anew each time.
-    pub(crate) fn without_standing(self) -> Self {
-        self.change(|data| data.enabled = None)
+    /// To be kept for longer than its token: without what was known of the account, which is asked anew each
+    /// time, and with texts of its own.
+    pub(crate) fn kept_for_long(self) -> Self {
+        self.change(|data| {
+            data.enabled = None;
+            data.who = data.who.key().clone().into();
+            let own = |text: &mut Text| *text = text.shared().into();
+            { data.username.iter_mut() }
+                .chain(&mut data.tenant)
+                .for_each(own);
+            let own = |names: &mut Names| *names = names.iter().collect();
+            { data.groups.iter_mut() }
+                .chain(&mut data.scopes)
+                .for_each(own);
+            if let Some(login) = &mut data.login {
+                login.methods = login.methods.iter().collect();
+            }
+        })
     }
 
     /// As [`completed_by`](Self::completed_by), with what its own token said when a grant started.
@@ -458,6 +473,22 @@ impl fmt::Debug for Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_for_long_keeps_nothing_of_the_token_alive() {
+        let payload = String::from("alice carol support read write acme");
+        let pieces = Pieces::of(&payload);
+        let piece = |from: usize, to: usize| pieces.text(&payload[from..to]);
+        let identity = Identity::at("iss".into(), piece(0, 5))
+            .named(piece(6, 11))
+            .with_groups(Names::of([piece(12, 19)].into_iter()))
+            .with_scopes(Names::spaced(piece(20, 30)))
+            .in_tenant(piece(31, 35));
+        let (whole, kept) = (pieces.whole(), identity.clone().kept_for_long());
+        assert!(kept == identity && kept.scopes().is_some_and(|scopes| scopes.len() == 2));
+        drop((pieces, identity));
+        assert_eq!(Arc::strong_count(&whole), 1);
+    }
 
     #[test]
     fn debug_shows_no_attribute() {

@@ -33,10 +33,10 @@ impl<'a> Compact<'a> {
     }
 }
 
-/// What is wrong with a text that cannot be taken apart.
-pub(crate) fn malformed(text: &str) -> TokenErrorKind {
+/// What is wrong with a text that was refused for `kind`: that comes second where no token has such characters.
+pub(crate) fn wrong(text: &str, kind: TokenErrorKind) -> TokenErrorKind {
     match can_be_token(text) {
-        true => TokenErrorKind::Malformed,
+        true => kind,
         false => TokenErrorKind::NotAToken,
     }
 }
@@ -52,12 +52,13 @@ pub(crate) fn begins_an_object(token: &str) -> Result<(), TokenErrorKind> {
         return Ok(());
     }
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    Err(match Compact::split(token) {
+    let kind = match Compact::split(token) {
         Some(Compact { header, .. }) if header.len() <= SHORT && header.bytes().all(letter) => {
             TokenErrorKind::Header
         }
-        _ => malformed(token),
-    })
+        _ => TokenErrorKind::Malformed,
+    };
+    Err(wrong(token, kind))
 }
 
 /// What is longer is not looked at only to tell what is wrong with it.

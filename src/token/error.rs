@@ -24,8 +24,8 @@ pub enum TokenErrorKind {
     TooLong,
     /// Not three base64url parts.
     Malformed,
-    /// Has characters that no bearer token has (RFC 6750, section 2.1), such as a space or a comma: the
-    /// credential is malformed, and the layer answers with 400.
+    /// Has characters that no bearer token has (RFC 6750, section 2.1), such as a space or a comma. In
+    /// `Authorization` that is no well-formed credential, and the layer answers with 400.
     NotAToken,
     /// The header is not one JSON object without duplicates and of bounded depth and size, or has a
     /// member that is refused.

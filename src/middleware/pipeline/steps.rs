@@ -41,7 +41,7 @@ impl Pipeline {
                     Err(answer) => Ok(Stage::Verifying(answer)),
                 }
             }
-            Extraction::TooLong => Err(bad_token(TokenErrorKind::TooLong.into())),
+            Extraction::TooLong => Err(bad_token(TokenErrorKind::TooLong.into(), parts)),
             Extraction::Malformed => Err(RejectionKind::MalformedCredential.into()),
             Extraction::CrossSite => Err(RejectionKind::CrossSite.into()),
             Extraction::OtherScheme => Err(RejectionKind::OtherScheme.into()),
@@ -55,9 +55,9 @@ impl Pipeline {
         parts: &Parts,
         verified: Result<Verified<Claims>, TokenError>,
     ) -> Next {
-        let claims = verified.map_err(bad_token)?;
+        let claims = verified.map_err(|error| bad_token(error, parts))?;
         if config.minting.is_for_another(&claims) && !own::only_ends(parts) {
-            return Err(bad_token(TokenErrorKind::Audience.into()));
+            return Err(bad_token(TokenErrorKind::Audience.into(), parts));
         }
         let names_groups = |groups: &Names| !groups.is_empty();
         match &config.recheck {
@@ -310,11 +310,14 @@ fn add(found: &mut Option<Requested>, said: Resolution) -> Result<(), ResolveErr
     Ok(())
 }
 
-fn bad_token(error: TokenError) -> Verdict {
+fn bad_token(error: TokenError, parts: &Parts) -> Verdict {
     let after = error.retry_after();
     let kind = match error.kind() {
         TokenErrorKind::KeysUnavailable => RejectionKind::KeysUnavailable,
-        TokenErrorKind::NotAToken => return RejectionKind::MalformedCredential.into(),
+        // Elsewhere than in the header (RFC 6750, section 2.1) it is a bad token like any other.
+        TokenErrorKind::NotAToken if parts.headers.contains_key(header::AUTHORIZATION) => {
+            return RejectionKind::MalformedCredential.into();
+        }
         _ => RejectionKind::InvalidToken,
     };
     Rejection::because(kind, error).retry_after(after).into()

@@ -198,7 +198,8 @@ impl Inner {
             keep.as_ref(),
             now,
         )?;
-        self.cache.insert(place, &claims, key, &route.source);
+        self.cache
+            .insert(place, token, &claims, (key, &route.source));
         Ok(claims)
     }
 

@@ -32,7 +32,6 @@ pub(crate) struct Keep<'a> {
 
 /// What stands with claims that the cache keeps.
 pub(crate) struct Kept {
-    pub(super) token: Box<str>,
     pub(super) signer: Signer,
     pub(super) bytes: u64,
 }
@@ -40,7 +39,6 @@ pub(crate) struct Kept {
 impl Kept {
     pub(crate) fn new(keep: &Keep<'_>, bytes: u64) -> Self {
         Self {
-            token: keep.token.into(),
             signer: Signer::new(keep.key, keep.source),
             bytes,
         }

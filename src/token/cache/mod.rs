@@ -26,6 +26,7 @@ use crate::token::cache::digests::Digests;
 use crate::token::cache::limits::Mode;
 use crate::token::cache::tokens::Tokens;
 use crate::token::claims::Claims;
+use crate::token::compact::Compact;
 use crate::token::error::TokenErrorKind;
 use crate::token::keys::{Key, Source};
 use crate::token::verified::Verified;
@@ -79,6 +80,8 @@ impl TokenCache {
                 Some(claims) => Found::Claims(claims),
                 None => Found::Nothing(Place::Tokens),
             },
+            // What is not even three parts is not hashed.
+            Self::Digests(_) if Compact::split(token).is_none() => Found::Nothing(Place::Nowhere),
             Self::Digests(digests) => {
                 let digest = Digest::of(token);
                 match digests.has(digest) {
@@ -92,12 +95,12 @@ impl TokenCache {
     pub(crate) fn insert(
         &self,
         place: Place,
+        token: &str,
         claims: &Verified<Claims>,
-        key: &Arc<Key>,
-        source: &Arc<Source>,
+        (key, source): (&Arc<Key>, &Arc<Source>),
     ) {
         match (self, place) {
-            (Self::Tokens(tokens), Place::Tokens) => tokens.insert(claims),
+            (Self::Tokens(tokens), Place::Tokens) => tokens.insert(token, claims),
             (Self::Digests(digests), Place::Digests(digest)) => {
                 digests.insert(digest, Signer::new(key, source));
             }

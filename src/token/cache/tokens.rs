@@ -6,12 +6,12 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 
 use crate::time::Timestamp;
-use crate::token::cache::Kept;
 use crate::token::claims::Claims;
 use crate::token::error::TokenErrorKind;
 use crate::token::verified::Verified;
 
-/// A bounded map from token to claims. Key and value are one piece of memory, shared with the requests.
+/// A bounded map from token to claims. The claims are shared with the requests; the text of the token goes with
+/// its entry.
 pub(crate) struct Tokens(Cache<Known, Verified<Claims>, Weigh, foldhash::quality::RandomState>);
 
 impl Tokens {
@@ -49,9 +49,9 @@ impl Tokens {
         }
     }
 
-    pub(super) fn insert(&self, claims: &Verified<Claims>) {
+    pub(super) fn insert(&self, token: &str, claims: &Verified<Claims>) {
         if claims.kept().is_some() {
-            self.0.insert(Known(claims.clone()), claims.clone());
+            self.0.insert(Known(token.into()), claims.clone());
         }
     }
 
@@ -60,26 +60,13 @@ impl Tokens {
     }
 }
 
-/// A token, by the text that stands with its claims.
-struct Known(Verified<Claims>);
-
-impl Known {
-    fn text(&self) -> &str {
-        self.0.kept().map_or("", |kept: &Kept| &kept.token)
-    }
-}
-
-impl PartialEq for Known {
-    fn eq(&self, other: &Self) -> bool {
-        self.text() == other.text()
-    }
-}
-
-impl Eq for Known {}
+/// The text of a token that is known.
+#[derive(PartialEq, Eq)]
+struct Known(Box<str>);
 
 impl Hash for Known {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Sought(self.text()).hash(state);
+        Sought(&self.0).hash(state);
     }
 }
 
@@ -98,7 +85,7 @@ const END: usize = 64;
 
 impl Equivalent<Known> for Sought<'_> {
     fn equivalent(&self, known: &Known) -> bool {
-        self.0 == known.text()
+        *self.0 == *known.0
     }
 }
 

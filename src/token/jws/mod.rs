@@ -16,14 +16,15 @@ pub(crate) struct Jws<'a> {
 impl<'a> Jws<'a> {
     /// Takes a token apart, decoded into the room.
     pub(crate) fn read(token: &'a str, room: &'a mut Room) -> Result<Self, TokenErrorKind> {
-        let malformed = || compact::malformed(token);
-        let parts = Compact::split(token).ok_or_else(malformed)?;
+        let malformed = || TokenErrorKind::Malformed;
+        let wrong = |kind| compact::wrong(token, kind);
+        let parts = Compact::split(token).ok_or_else(malformed).map_err(wrong)?;
         let header = { room.header.clear(&[parts.header]) }.decode(parts.header);
-        let header = Header::read(header.ok_or_else(malformed)?)?;
+        let header = { header.ok_or_else(malformed) }.and_then(Header::read);
         let mut free = room.rest.clear(&[parts.payload, parts.signature]);
-        let mut decoded = |part| free.decode(part).ok_or_else(malformed);
+        let mut decoded = |part| free.decode(part).ok_or_else(malformed).map_err(wrong);
         Ok(Self {
-            header,
+            header: header.map_err(wrong)?,
             payload: decoded(parts.payload)?,
             signed: parts.signed.as_bytes(),
             signature: decoded(parts.signature)?,
