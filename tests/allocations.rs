@@ -155,7 +155,7 @@ fn a_cold_request_allocates_so_often_and_no_more() {
             "in several",
             CacheLimits::default(),
             &["support", "staff", "sales"],
-            7,
+            6,
             2,
         ),
         (

@@ -1,9 +1,11 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::iter::StepBy;
 use std::slice;
+use std::str::Split;
 use std::sync::Arc;
 
-use crate::identity::text::Text;
+use crate::identity::text::{Pieces, Text};
 
 /// A list of names, compared byte for byte: groups, scopes, authentication methods.
 ///
@@ -21,6 +23,11 @@ enum List {
         text: Text,
         count: usize,
     },
+    /// As they stand in one text, with quotation marks around what is between them.
+    Quoted {
+        text: Text,
+        count: usize,
+    },
     Several(Arc<[Text]>),
 }
 
@@ -31,6 +38,24 @@ impl Names {
         match count {
             0 => Self::default(),
             count => Self(List::Spaced { text, count }),
+        }
+    }
+
+    /// Those of a list in JSON, as pieces of its text where they stand in it as they are.
+    pub(crate) fn of_json<'t>(
+        names: impl ExactSizeIterator<Item = &'t str> + Clone,
+        pieces: &Pieces<'_>,
+    ) -> Self {
+        let ends = names.clone().next().zip(names.clone().last());
+        let span = ends.and_then(|(first, last)| pieces.span(first, last));
+        let quoted = span.filter(|_| names.len() > 1).map(|text| {
+            let count = names.len();
+            Self(List::Quoted { text, count })
+        });
+        // What is not as it is between its quotation marks is read otherwise.
+        match quoted.filter(|quoted| quoted.iter().eq(names.clone())) {
+            Some(quoted) => quoted,
+            None => Self::of(names.map(|name| pieces.text(name))),
         }
     }
 
@@ -64,6 +89,7 @@ impl Names {
             List::None => Rest::Listed([].iter()),
             List::One(name) => Rest::Listed(slice::from_ref(name).iter()),
             List::Spaced { text, .. } => Rest::Spaced(text),
+            List::Quoted { text, .. } => Rest::Quoted(text.split('"').step_by(2)),
             List::Several(names) => Rest::Listed(names.iter()),
         };
         let left = self.len();
@@ -76,7 +102,7 @@ impl Names {
         match &self.0 {
             List::None => 0,
             List::One(_) => 1,
-            List::Spaced { count, .. } => *count,
+            List::Spaced { count, .. } | List::Quoted { count, .. } => *count,
             List::Several(names) => names.len(),
         }
     }
@@ -139,6 +165,7 @@ struct Iter<'a> {
 enum Rest<'a> {
     Listed(slice::Iter<'a, Text>),
     Spaced(&'a str),
+    Quoted(StepBy<Split<'a, char>>),
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -153,8 +180,9 @@ impl<'a> Iterator for Iter<'a> {
                 *text = rest;
                 (!name.is_empty()).then_some(name)
             }
+            Rest::Quoted(names) => names.next(),
         };
-        self.left -= usize::from(next.is_some());
+        self.left = self.left.saturating_sub(usize::from(next.is_some()));
         next
     }
 
@@ -194,6 +222,23 @@ mod tests {
                 assert_eq!(hash(list), hash(&listed));
             }
         }
+        let json = String::from(r#"["a" , "b, c","", "\\"]"#);
+        let pieces = Pieces::of(&json);
+        let parts = [&json[2..3], &json[8..12], &json[15..15]];
+        let few = Names::of_json(parts.into_iter(), &pieces);
+        assert!(matches!(few.0, List::Quoted { count: 3, .. }));
+        assert_eq!(few.iter().collect::<Vec<_>>(), ["a", "b, c", ""]);
+        assert_eq!(
+            (few.len(), few.contains("b"), few.contains(" , ")),
+            (3, false, false)
+        );
+        // One that is written otherwise than it reads.
+        let names = ["a", "b, c", "", "\\"];
+        let owned = String::from("\\");
+        let parts = [parts[0], parts[1], parts[2], &owned];
+        let all = Names::of_json(parts.into_iter(), &pieces);
+        assert!(matches!(all.0, List::Several(_)));
+        assert_eq!(all.iter().collect::<Vec<_>>(), names);
         let other: Names = ["b", "a"].into();
         assert_ne!(other, Names::spaced(text("a b")));
     }

@@ -112,6 +112,15 @@ impl<'a> Pieces<'a> {
             .unwrap_or_else(|| Arc::<str>::from(part).into())
     }
 
+    /// The piece from the beginning of one part to the end of another, where both stand in the source.
+    pub(crate) fn span(&self, first: &str, last: &str) -> Option<Text> {
+        let (first, last) = (self.piece(first)?, self.piece(last)?);
+        Some(Text {
+            end: last.end,
+            ..first
+        })
+    }
+
     fn piece(&self, part: &str) -> Option<Text> {
         let start = part.as_ptr().addr();
         let start = start.checked_sub(self.source.as_ptr().addr())?;

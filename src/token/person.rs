@@ -111,8 +111,7 @@ fn groups(claim: Option<Item<'_, '_>>, pieces: &Pieces<'_>) -> Option<Names> {
     let Some(claim) = claim else {
         return Some(Names::default());
     };
-    let names = claim.texts()?;
-    Some(Names::of(names.map(|name| pieces.text(name))))
+    Some(Names::of_json(claim.texts()?, pieces))
 }
 
 fn scopes(claim: Option<Item<'_, '_>>, pieces: &Pieces<'_>) -> Option<Names> {
