@@ -1,8 +1,6 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::iter::StepBy;
 use std::slice;
-use std::str::Split;
 use std::sync::Arc;
 
 use crate::identity::text::{Pieces, Text};
@@ -89,7 +87,7 @@ impl Names {
             List::None => Rest::Listed([].iter()),
             List::One(name) => Rest::Listed(slice::from_ref(name).iter()),
             List::Spaced { text, .. } => Rest::Spaced(text),
-            List::Quoted { text, .. } => Rest::Quoted(text.split('"').step_by(2)),
+            List::Quoted { text, .. } => Rest::Quoted(Some(text)),
             List::Several(names) => Rest::Listed(names.iter()),
         };
         let left = self.len();
@@ -165,7 +163,7 @@ struct Iter<'a> {
 enum Rest<'a> {
     Listed(slice::Iter<'a, Text>),
     Spaced(&'a str),
-    Quoted(StepBy<Split<'a, char>>),
+    Quoted(Option<&'a str>),
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -180,7 +178,14 @@ impl<'a> Iterator for Iter<'a> {
                 *text = rest;
                 (!name.is_empty()).then_some(name)
             }
-            Rest::Quoted(names) => names.next(),
+            Rest::Quoted(rest) => rest.take().map(|text| {
+                let Some((name, after)) = text.split_once('"') else {
+                    return text;
+                };
+                // Up to the next quotation mark there is a comma, and white space.
+                *rest = after.split_once('"').map(|(_, next)| next);
+                name
+            }),
         };
         self.left = self.left.saturating_sub(usize::from(next.is_some()));
         next

@@ -38,6 +38,8 @@ const FAST: usize = 400;
 const SLOW: usize = 16;
 /// Calls before each batch that are not timed.
 const LEAD: usize = 3;
+/// So often it is counted what a request allocates.
+const COUNTS: usize = 10;
 
 /// What a variant is compared as.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,7 +159,8 @@ fn unseen(keys: &Keys, rounds: usize, acting: bool) -> Rc<[HeaderValue]> {
         };
         bearer(&token.sign())
     };
-    (0..(rounds + 1) * (LEAD + SLOW) + 1).map(sign).collect()
+    let count = (rounds + 1) * (LEAD + SLOW) + COUNTS;
+    (0..count).map(sign).collect()
 }
 
 /// Never the same token twice.
@@ -238,7 +241,10 @@ fn measure(families: &mut [Family], rounds: usize) {
     let mut subjects: Vec<&mut Subject> = subjects.collect();
     for subject in &mut subjects {
         (subject.variant.call)(subject.variant.batch);
-        subject.allocated = allocation_counter::measure(|| (subject.variant.call)(1));
+        // Now and then the index of a cache grows.
+        let counts = (0..COUNTS).map(|_| allocation_counter::measure(|| (subject.variant.call)(1)));
+        let fewest = counts.min_by_key(|info| info.count_total);
+        subject.allocated = fewest.expect("it was counted");
     }
     for round in 0..rounds {
         let count = subjects.len();
