@@ -21,13 +21,17 @@ impl<'a> Jws<'a> {
         let parts = Compact::split(token).ok_or_else(malformed).map_err(wrong)?;
         let header = { room.header.clear(&[parts.header]) }.decode(parts.header);
         let header = { header.ok_or_else(malformed) }.and_then(Header::read);
+        // What is no object is garbage, and the rest of it not read. Else letters come before what they say.
+        if let Err(kind @ (TokenErrorKind::Header | TokenErrorKind::Malformed)) = header {
+            return Err(wrong(kind));
+        }
         let mut free = room.rest.clear(&[parts.payload, parts.signature]);
         let mut decoded = |part| free.decode(part).ok_or_else(malformed).map_err(wrong);
         Ok(Self {
-            header: header.map_err(wrong)?,
             payload: decoded(parts.payload)?,
             signed: parts.signed.as_bytes(),
             signature: decoded(parts.signature)?,
+            header: header?,
         })
     }
 
