@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use http::HeaderName;
 use http::request::Parts;
 use serde_json::{Value, json};
@@ -10,7 +13,9 @@ use support::{Desk, ISSUER, Seen, get};
 use tower_impersonate::answer::Answer;
 use tower_impersonate::identity::IdentityKey;
 use tower_impersonate::middleware::Builder;
-use tower_impersonate::resolve::{self, Requested, Resolution, Resolve, ResolveError};
+use tower_impersonate::resolve::{
+    self, Nature, Reads, Requested, Resolution, Resolve, ResolveError,
+};
 use tower_impersonate::terms::{Ask, Mode, Strategy, TargetRef};
 use tower_impersonate::testing::TestIssuer;
 use tower_impersonate::token::{Claims, Verified};
@@ -256,6 +261,64 @@ async fn a_strategy_of_ones_own_may_wait_and_is_decided_like_any_other() {
     desk.as_carol(&layer, &[("x_view_as", "alice")])
         .await
         .assert_refused(400);
+}
+
+/// Counts how often it is asked, and has nothing to say.
+struct Counting {
+    asked: Arc<AtomicUsize>,
+    headers: [HeaderName; 1],
+    reads: Reads,
+}
+
+impl Resolve for Counting {
+    fn resolve(&self, _: &Verified<Claims>, _: &Parts) -> Answer<Resolution> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Resolution::NotRequested.into()
+    }
+
+    fn headers(&self) -> &[HeaderName] {
+        &self.headers
+    }
+
+    fn nature(&self) -> Nature<'_> {
+        let nature = Nature::default().reads_claim("on_behalf");
+        match self.reads {
+            Reads::WhatItNames => nature.reads_nothing_else(),
+            _ => nature,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_strategy_is_asked_unless_it_reads_nothing_that_is_there() {
+    for (reads, plain, named) in [(Reads::Anything, 1, 1), (Reads::WhatItNames, 0, 1)] {
+        let desk = Desk::new();
+        let counting = Counting {
+            asked: Arc::default(),
+            headers: [HeaderName::from_static("x-view-as")],
+            reads,
+        };
+        let asked = Arc::clone(&counting.asked);
+        let issuer = desk.accepted().trust_claim("on_behalf");
+        let builder = desk
+            .bare()
+            .issuer(issuer)
+            .policy(policy::in_group("support"));
+        let layer = builder.resolve(counting).build().unwrap();
+        let own = desk.token("carol", &["support"]);
+        let claim = own.clone().claim("on_behalf", "alice").sign();
+        let own = own.sign();
+        for (what, token, headers, times) in [
+            ("a plain request", &own, &[][..], plain),
+            ("its header", &own, &[("x-view-as", "alice")], named),
+            ("its claim", &claim, &[], named),
+            ("another of ours", &own, &[("impersonate-reason", "why")], 1),
+        ] {
+            asked.store(0, Ordering::SeqCst);
+            desk.send(&layer, get(token, headers)).await;
+            assert_eq!(asked.load(Ordering::SeqCst), times, "{reads:?}: {what}");
+        }
+    }
 }
 
 #[tokio::test]

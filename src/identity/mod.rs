@@ -294,6 +294,8 @@ impl Identity {
         self.change(|data| {
             data.enabled = None;
             data.who = data.who.key().clone().into();
+            // A copy is made of values, and no longer of the claims.
+            data.attributes = data.attributes.clone();
             let own = |text: &mut Text| *text = text.shared().into();
             { data.username.iter_mut() }
                 .chain(&mut data.tenant)
@@ -484,10 +486,26 @@ mod tests {
             .with_groups(Names::of([piece(12, 19)].into_iter()))
             .with_scopes(Names::spaced(piece(20, 30)))
             .in_tenant(piece(31, 35));
-        let (whole, kept) = (pieces.whole(), identity.clone().kept_for_long());
-        assert!(kept == identity && kept.scopes().is_some_and(|scopes| scopes.len() == 2));
-        drop((pieces, identity));
+        let claims = Claimed {
+            text: pieces.whole(),
+            read: |_| Map::from_iter([("email".to_owned(), "alice@example.com".into())]),
+        };
+        let identity = identity.with_claims(claims, None);
+        let whole = pieces.whole();
+        drop(pieces);
+        assert!(Arc::strong_count(&whole) > 1);
+        let kept = identity.kept_for_long();
         assert_eq!(Arc::strong_count(&whole), 1);
+        assert_eq!((kept.subject(), kept.username()), ("alice", Some("carol")));
+        assert_eq!(
+            (kept.tenant(), kept.text("email")),
+            (Some("acme"), Some("alice@example.com"))
+        );
+        assert!(
+            kept.groups()
+                .is_some_and(|groups| groups.contains("support"))
+        );
+        assert!(kept.scopes().is_some_and(|scopes| scopes.len() == 2));
     }
 
     #[test]
