@@ -12,7 +12,6 @@ use serde_json::json;
 use support::{Desk, get, tell};
 use tower_impersonate::ImpersonationLayer;
 use tower_impersonate::rejection::RejectionKind;
-use tower_impersonate::secret::Secret;
 use tower_impersonate::token::{BearerHeader, ExtractToken, Extraction};
 
 const PLAIN: Option<&str> = Some(r#"Bearer realm="api""#);
@@ -246,7 +245,7 @@ async fn a14_a_header_and_a_cookie_are_400_where_an_extractor_reads_both() {
         };
         match (BearerHeader.extract(parts), cookie) {
             (found, None) => found,
-            (Extraction::Absent, Some(token)) => Extraction::Found(Secret::from(token)),
+            (Extraction::Absent, Some(token)) => Extraction::Found(token.into()),
             _ => Extraction::Malformed,
         }
     }
@@ -390,7 +389,7 @@ async fn an_extractor_of_ones_own_replaces_the_header() {
         match parts.headers.get("x-token").map(HeaderValue::to_str) {
             None => Extraction::Absent,
             Some(Ok("panic")) => panic!("the extractor panics"),
-            Some(Ok(token)) => Extraction::Found(Secret::from(token)),
+            Some(Ok(token)) => Extraction::Found(token.into()),
             Some(Err(_)) => Extraction::Malformed,
         }
     }

@@ -21,7 +21,6 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use support::{AUDIENCE, ISSUER, get};
 use tower_impersonate::Issuer;
-use tower_impersonate::secret::Secret;
 use tower_impersonate::token::{Algorithm, Extraction, StaticKeys};
 
 #[tokio::test]
@@ -318,7 +317,7 @@ async fn a23_a_signature_in_json_is_refused() {
     fn elsewhere(parts: &Parts) -> Extraction<'_> {
         let token = parts.extensions.get::<String>();
         token.map_or(Extraction::Absent, |token| {
-            Extraction::Found(Secret::from(token.as_str()))
+            Extraction::Found(token.as_str().into())
         })
     }
     let keys = StaticKeys::jwks(json!({ "keys": [forge.jwk()] }).to_string());

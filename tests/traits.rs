@@ -103,7 +103,7 @@ fn every_public_type_can_be_shared_shown_and_cloned_as_it_fits() {
     cloned::<rejection::Rejection>();
     cloned::<rejection::Problem>();
     cloned::<terms::Ask>();
-    cloned::<terms::Wanted>();
+    cloned::<terms::Wanted<'static>>();
     cloned::<terms::Reason>();
     cloned::<terms::TargetRef>();
     cloned::<terms::Who>();
@@ -387,7 +387,7 @@ async fn no_debug_shows_a_token_or_an_email_address() {
     let token = token.sign();
     shown.show(&Secret::from(&*token));
     shown.show(&Secret::from(token.clone()));
-    shown.show(&Extraction::Found(Secret::from(&*token)));
+    shown.show(&Extraction::Found((&*token).into()));
     shown.show(&StaticKeys::jwks(desk.issuer.jwks()));
 
     let (in_rule, in_strategy) = (shown.clone(), shown.clone());

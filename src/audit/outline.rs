@@ -15,8 +15,10 @@ pub(super) struct Outline {
     version: Version,
     told: [Option<HeaderValue>; TOLD.len()],
     /// What an answer may depend on. Only one that may only read is refused when the request is gone.
-    asked: [Option<HeaderValue>; ASKED.len()],
+    asked: Option<Box<Asked>>,
 }
+
+type Asked = [Option<HeaderValue>; ASKED.len()];
 
 /// What the record says.
 static TOLD: [HeaderName; 2] = [USER_AGENT, HeaderName::from_static("x-request-id")];
@@ -26,14 +28,22 @@ static ASKED: [HeaderName; 4] = [ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, TE];
 impl Outline {
     pub(super) fn of(request: &Parts, mode: Mode) -> Self {
         let value = |name| request.headers.get(name).cloned();
+        let mut told = [const { None }; TOLD.len()];
+        // All names are looked at once, which costs less than to look two up.
+        for (name, value) in &request.headers {
+            let place = { TOLD.iter().zip(&mut told) }.find(|(wanted, _)| name == *wanted);
+            if let Some((_, place)) = place {
+                place.get_or_insert_with(|| value.clone());
+            }
+        }
         Self {
             method: request.method.clone(),
             uri: request.uri.clone(),
             version: request.version,
-            told: TOLD.each_ref().map(value),
+            told,
             asked: match mode {
-                Mode::ReadOnly => ASKED.each_ref().map(value),
-                Mode::Scoped | Mode::Full => [const { None }; ASKED.len()],
+                Mode::ReadOnly => Some(Box::new(ASKED.each_ref().map(value))),
+                Mode::Scoped | Mode::Full => None,
             },
         }
     }
@@ -50,11 +60,13 @@ impl Outline {
         parts.method = self.method.clone();
         parts.uri = self.uri.clone();
         parts.version = self.version;
-        let names = { TOLD.iter().chain(&ASKED) }.cloned();
-        for (name, value) in names.zip(self.told.iter().chain(&self.asked)) {
-            parts
-                .headers
-                .extend(value.clone().map(|value| (name, value)));
+        let asked = self
+            .asked
+            .iter()
+            .flat_map(|asked| ASKED.iter().zip(&**asked));
+        for (name, value) in TOLD.iter().zip(&self.told).chain(asked) {
+            let value = value.clone().map(|value| (name.clone(), value));
+            parts.headers.extend(value);
         }
         parts
     }

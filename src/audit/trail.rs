@@ -319,6 +319,9 @@ impl Open {
 
     /// The request is dropped. Nothing happens where it has ended before.
     pub fn abandon(&mut self) {
+        if self.ended {
+            return;
+        }
         // A handler that panics did not lose its client.
         let outcome = if std::thread::panicking() {
             Outcome::Failure

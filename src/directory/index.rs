@@ -25,12 +25,9 @@ impl Index {
             .shard(text)
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut bearers = people
-            .get(text)
-            .into_iter()
-            .flatten()
-            .filter(|identity| identity.issuer() == issuer);
-        match (bearers.next(), bearers.next()) {
+        let bearers = people.get(text).map_or(&[][..], Vec::as_slice);
+        let mut there = bearers.iter().filter(|one| one.issuer() == issuer);
+        match (there.next(), there.next()) {
             (None, _) => Err(LookupError::not_found()),
             (Some(one), None) => Ok(one.clone()),
             (Some(_), Some(_)) => Err(LookupError::ambiguous()),

@@ -106,7 +106,7 @@ impl Gate {
         };
         let gone = found.is_none() && grant.actor_was_found();
         let actor = match found {
-            Some(found) => actor.completed_by(&found),
+            Some(found) => actor.completed_by(found),
             None => actor,
         };
         let actor = grant.resumed(actor);
@@ -163,14 +163,14 @@ impl Gate {
         now: Timestamp,
     ) -> Answer<Admission> {
         let known = match eligible.ask().vouched() {
-            Some(vouched) => vouched.clone().completed_by(&known),
+            Some(vouched) => vouched.clone().completed_by(known),
             None => known,
         };
         let asked = { eligible.wanted() }.is_some_and(|wanted| self.knows_issuer(wanted.issuer()));
         if self.directory.is_none() || !asked {
             return Answer::now(self.decide(eligible, known.enabled_account(), now));
         }
-        self.decide_found(eligible, now, move |found| found.completed_by(&known))
+        self.decide_found(eligible, now, move |found| found.completed_by(known))
     }
 
     /// The service that keeps the grant says that it is alive: the policy here decides with what the
@@ -194,7 +194,7 @@ impl Gate {
         let gate = Arc::clone(self);
         self.standing_of(&actor).then(move |found| {
             let actor = match found {
-                Ok(Some(found)) => actor.completed_by(&found),
+                Ok(Some(found)) => actor.completed_by(found),
                 Ok(None) => actor,
                 Err(refusal) => return Answer::now(Err(refusal)),
             };

@@ -86,6 +86,15 @@ impl From<Box<Refused>> for Refusal {
 
 type Admission = Result<Permit, Refusal>;
 
+/// Whether an actor and the people of an issuer can be of one tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// They can, or no tenant holds it back.
+    Known,
+    /// The actor's tenant is not known yet: the directory may say.
+    Unknown,
+}
+
 const WRONG_PERSON: &str = "the directory gave somebody else than it was asked for";
 
 impl Gate {
@@ -141,26 +150,36 @@ impl Gate {
             Ok(eligible) => eligible,
             Err(refused) => return Answer::now(Err(refused.into())),
         };
-        if let Some(rule) = self.out_of_reach(&eligible) {
-            return Answer::now(Err(eligible.refuse(rule).into()));
+        match self.reach(&eligible) {
+            Ok(reach) => self.know_actor(eligible, reach, now),
+            Err(rule) => Answer::now(Err(eligible.refuse(rule).into())),
         }
-        self.know_actor(eligible, now)
     }
 
     /// Asks the directory for the actor: no token tells whether it is still enabled, and perhaps the
     /// policy needs more.
-    fn know_actor(self: &Arc<Self>, eligible: Eligible, now: Timestamp) -> Answer<Admission> {
+    fn know_actor(
+        self: &Arc<Self>,
+        eligible: Eligible,
+        reach: Reach,
+        now: Timestamp,
+    ) -> Answer<Admission> {
         let key = eligible.actor().key();
-        let directory = { self.directory.as_ref() }.filter(|_| self.knows_issuer(key.issuer()));
+        let is_known = |issuer| {
+            // Where the target is to be found, it was asked before.
+            { eligible.wanted() }.is_some_and(|wanted| wanted.issuer() == issuer)
+                || self.knows_issuer(issuer)
+        };
+        let directory = { self.directory.as_ref() }.filter(|_| is_known(key.issuer()));
         let Some(directory) = directory else {
-            return self.find(eligible, now);
+            return self.find(eligible, reach, now);
         };
         let wanted = TargetRef::from(key);
         match directory.find(&wanted).try_now() {
-            Ok(found) => self.knowing_actor(eligible, &wanted, found, now),
+            Ok(found) => self.knowing_actor((eligible, reach), &wanted, found, now),
             Err(later) => {
                 let gate = Arc::clone(self);
-                later.then(move |found| gate.knowing_actor(eligible, &wanted, found, now))
+                later.then(move |found| gate.knowing_actor((eligible, reach), &wanted, found, now))
             }
         }
     }
@@ -169,14 +188,14 @@ impl Gate {
     /// directory of the customers.
     fn knowing_actor(
         self: &Arc<Self>,
-        eligible: Eligible,
+        (eligible, reach): (Eligible, Reach),
         wanted: &TargetRef,
         found: Result<Identity, LookupError>,
         now: Timestamp,
     ) -> Answer<Admission> {
         let completed = match found.map(|found| Self::vet(found, wanted)) {
             Ok(Ok(found)) => {
-                { eligible.with_actor_facts(&*self.policy, &found, now) }.map_err(Refusal::from)
+                { eligible.with_actor_facts(&*self.policy, found, now) }.map_err(Refusal::from)
             }
             Ok(Err(wrong)) => Err(wrong),
             Err(error) => match error.kind() {
@@ -186,18 +205,25 @@ impl Gate {
             },
         };
         match completed {
-            Ok(eligible) => self.find(eligible, now),
+            Ok(eligible) => self.find(eligible, reach, now),
             Err(refusal) => Answer::now(Err(refusal)),
         }
     }
 
-    fn find(self: &Arc<Self>, eligible: Eligible, now: Timestamp) -> Answer<Admission> {
+    fn find(
+        self: &Arc<Self>,
+        eligible: Eligible,
+        reach: Reach,
+        now: Timestamp,
+    ) -> Answer<Admission> {
         if eligible.wanted().is_none() {
             let decided = eligible.decide_role(&*self.policy, now);
             return Answer::now(decided.map_err(Refusal::from));
         }
-        if let Some(rule) = self.out_of_reach(&eligible) {
-            return Answer::now(Err(eligible.refuse(rule).into()));
+        if reach == Reach::Unknown {
+            if let Err(rule) = self.reach(&eligible) {
+                return Answer::now(Err(eligible.refuse(rule).into()));
+            }
         }
         match eligible.ask().vouched().cloned() {
             Some(target) => self.decide_vouched(eligible, target, now),
@@ -205,15 +231,21 @@ impl Gate {
         }
     }
 
-    /// Whether nobody at the target's issuer can be had, whoever it is. Asked before every look-up, so
-    /// that nobody learns, not even from the clock, whom another tenant knows.
-    fn out_of_reach(&self, eligible: &Eligible) -> Option<&'static str> {
-        let Some(tenant) = self.tenants.get(eligible.wanted()?.issuer()) else {
-            return Some("unknown_issuer");
+    /// Whether somebody at the target's issuer can be had at all. Asked before every look-up, so that
+    /// nobody learns, not even from the clock, whom another tenant knows.
+    fn reach(&self, eligible: &Eligible) -> Result<Reach, &'static str> {
+        let Some(wanted) = eligible.wanted() else {
+            return Ok(Reach::Known);
         };
-        let (own, other) = (eligible.actor().tenant()?, tenant.as_deref()?);
-        let bound = eligible.actor().affiliation() != Affiliation::Staff;
-        (bound && own != other).then_some("tenant")
+        let tenant = { self.tenants.get(wanted.issuer()) }.ok_or("unknown_issuer")?;
+        if eligible.actor().affiliation() == Affiliation::Staff {
+            return Ok(Reach::Known);
+        }
+        match (eligible.actor().tenant(), tenant.as_deref()) {
+            (Some(own), Some(other)) if own != other => Err("tenant"),
+            (None, Some(_)) => Ok(Reach::Unknown),
+            _ => Ok(Reach::Known),
+        }
     }
 
     /// The target's own token is at hand. The directory, where there is one, says whether it is
@@ -227,7 +259,7 @@ impl Gate {
         if self.directory.is_none() {
             return Answer::now(self.decide(eligible, target.enabled_account(), now));
         }
-        let complete = move |found: Identity| target.completed_by(&found);
+        let complete = move |found: Identity| target.completed_by(found);
         self.decide_found(eligible, now, complete)
     }
 
@@ -304,9 +336,12 @@ impl Gate {
     }
 
     fn decide(&self, eligible: Eligible, target: Identity, now: Timestamp) -> Admission {
-        let tenant = self.tenants.get(target.issuer()).cloned().flatten();
+        let tenant = match target.tenant() {
+            Some(_) => None,
+            None => self.tenants.get(target.issuer()).and_then(Option::as_ref),
+        };
         let target = match tenant {
-            Some(tenant) => target.or_in_tenant(tenant),
+            Some(tenant) => target.in_tenant_of_issuer(Arc::clone(tenant)),
             None => target,
         };
         Ok(eligible.decide(&*self.policy, target, now)?)

@@ -40,7 +40,7 @@ impl Gate {
         let rule = rule.cloned();
         self.standing_of(&actor).map(move |found| {
             let actor = match found {
-                Ok(Some(found)) => actor.completed_by(&found),
+                Ok(Some(found)) => actor.completed_by(found),
                 Ok(None) => actor,
                 Err(_) if right == Right::GrantsRevoke => actor,
                 Err(refusal) => return Err(refusal),

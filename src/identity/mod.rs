@@ -49,7 +49,7 @@ pub struct Identity {
     /// put together on each request.
     more: Option<Arc<Data>>,
     /// The tenant of its issuer, where neither says one.
-    tenant: Option<Text>,
+    tenant: Option<Arc<str>>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -273,18 +273,18 @@ impl Identity {
     /// Adds the facts that `other` knows and this one does not; what both know, `self` decides.
     ///
     /// Scopes, login and attributes stay as they are: they are what one's own token says.
-    pub(crate) fn completed_by(mut self, other: &Self) -> Self {
+    pub(crate) fn completed_by(mut self, other: Self) -> Self {
         if self.more.is_none() && other.more.is_none() {
-            self.more = Some(Arc::clone(&other.own));
-            self.tenant = self.tenant.or_else(|| other.tenant.clone());
+            self.more = Some(other.own);
+            self.tenant = self.tenant.or(other.tenant);
             return self;
         }
-        self.change(|data| data.complete(&other.clone().whole()))
+        self.change(|data| data.complete(&other.whole()))
     }
 
-    /// In this tenant, unless another one is known.
-    pub(crate) fn or_in_tenant(mut self, tenant: Arc<str>) -> Self {
-        self.tenant.get_or_insert(tenant.into());
+    /// In the tenant of its issuer, where none is known.
+    pub(crate) fn in_tenant_of_issuer(mut self, tenant: Arc<str>) -> Self {
+        self.tenant.get_or_insert(tenant);
         self
     }
 
@@ -360,7 +360,7 @@ impl Identity {
         if let Some(more) = more {
             data.complete(&more);
         }
-        data.tenant = data.tenant.take().or(tenant);
+        data.tenant = data.tenant.take().or(tenant.map(Into::into));
         own
     }
 
@@ -520,7 +520,7 @@ mod tests {
         let found = Identity::new("iss", "sub")
             .with_groups(["admins"])
             .with_rank(3);
-        let both = token.completed_by(&found);
+        let both = token.completed_by(found);
         assert!(
             both.groups()
                 .is_some_and(|groups| !groups.contains("admins"))

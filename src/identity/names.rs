@@ -19,12 +19,12 @@ enum List {
     /// As they stand in one text, with spaces between them.
     Spaced {
         text: Text,
-        count: usize,
+        count: u32,
     },
     /// As they stand in one text, with quotation marks around what is between them.
     Quoted {
         text: Text,
-        count: usize,
+        count: u32,
     },
     Several(Arc<[Text]>),
 }
@@ -33,9 +33,10 @@ impl Names {
     /// Those of a list that is separated by spaces (RFC 6749, section 3.3).
     pub(crate) fn spaced(text: Text) -> Self {
         let count = split(&text).count();
-        match count {
-            0 => Self::default(),
-            count => Self(List::Spaced { text, count }),
+        match u32::try_from(count) {
+            Ok(0) => Self::default(),
+            Ok(count) => Self(List::Spaced { text, count }),
+            Err(_) => split(&text).collect(),
         }
     }
 
@@ -46,10 +47,9 @@ impl Names {
     ) -> Self {
         let ends = names.clone().next().zip(names.clone().last());
         let span = ends.and_then(|(first, last)| pieces.span(first, last));
-        let quoted = span.filter(|_| names.len() > 1).map(|text| {
-            let count = names.len();
-            Self(List::Quoted { text, count })
-        });
+        let count = u32::try_from(names.len()).ok().filter(|count| *count > 1);
+        let quoted = span.zip(count);
+        let quoted = quoted.map(|(text, count)| Self(List::Quoted { text, count }));
         // What is not as it is between its quotation marks is read otherwise.
         match quoted.filter(|quoted| quoted.iter().eq(names.clone())) {
             Some(quoted) => quoted,
@@ -77,7 +77,12 @@ impl Names {
     /// Whether `name` is in the list, exactly.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.iter().any(|group| group == name)
+        match &self.0 {
+            List::None => false,
+            List::One(only) => **only == *name,
+            List::Several(names) => names.iter().any(|one| **one == *name),
+            List::Spaced { .. } | List::Quoted { .. } => self.iter().any(|one| one == name),
+        }
     }
 
     /// The names, in the order in which they were given.
@@ -100,7 +105,7 @@ impl Names {
         match &self.0 {
             List::None => 0,
             List::One(_) => 1,
-            List::Spaced { count, .. } | List::Quoted { count, .. } => *count,
+            List::Spaced { count, .. } | List::Quoted { count, .. } => *count as usize,
             List::Several(names) => names.len(),
         }
     }

@@ -121,6 +121,7 @@ where
     }
 
     /// Does what was decided, with a service that is ready.
+    #[inline]
     pub(super) fn run(
         config: &Arc<Config>,
         service: &mut S,
@@ -139,6 +140,7 @@ impl<S, B> State<S, B>
 where
     S: Service<Request<B>>,
 {
+    #[inline]
     fn run(config: &Config, service: &mut S, mut parts: Parts, body: B, verdict: Verdict) -> Self {
         let passage = match verdict {
             Verdict::Pass(passage) => passage,
@@ -149,7 +151,7 @@ where
                 };
             }
         };
-        let session = match passage.enter(config, &mut parts) {
+        let mut session = match passage.enter(config, &mut parts) {
             Ok(session) => session,
             Err(rejection) => {
                 let response = respond::reject(config, rejection, &parts);
@@ -161,7 +163,7 @@ where
         let method = Method::from(&parts.method);
         let request = Request::from_parts(parts, body);
         let future = {
-            let _entered = session.as_deref().map(Session::enter);
+            let _entered = session.as_deref_mut().map(Session::enter);
             service.call(request)
         };
         Self::Running {

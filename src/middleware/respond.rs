@@ -41,8 +41,9 @@ pub(super) fn pass<B: Body>(
     let Some(mut session) = session else {
         return Response::from_parts(parts, ResponseBody::plain(body));
     };
-    forbid_storing(&mut parts.headers);
-    let length = announced_length(&parts.headers).or_else(|| body.size_hint().exact());
+    let told = Told::by(&parts.headers);
+    forbid_storing(&mut parts.headers, &told);
+    let length = told.length.or_else(|| body.size_hint().exact());
     let nothing = method == Method::Head
         || (method == Method::Connect && parts.status.is_success())
         || parts.status.is_informational()
@@ -52,7 +53,7 @@ pub(super) fn pass<B: Body>(
         )
         || length == Some(0)
         || body.is_end_stream();
-    if is_grpc_failure(&parts.headers) {
+    if told.failed {
         session.fail_at_end();
     }
     session.answered(
@@ -81,31 +82,64 @@ impl From<&http::Method> for Method {
     }
 }
 
+/// What a response's headers say that matters here, found by one look at all of them.
+#[derive(Debug, Default)]
+struct Told {
+    /// `Content-Length`.
+    length: Option<u64>,
+    /// A gRPC call failed, which its HTTP status does not tell.
+    failed: bool,
+    /// Some cache is told otherwise than the others.
+    to_one_cache: bool,
+}
+
+impl Told {
+    fn by(headers: &HeaderMap) -> Self {
+        let mut told = Self::default();
+        for (name, value) in headers {
+            if *name == CONTENT_LENGTH {
+                let length = || value.to_str().ok()?.parse().ok();
+                told.length = told.length.or_else(length);
+            } else if *name == GRPC_STATUS {
+                told.failed |= is_failure(value);
+            } else {
+                told.to_one_cache |= is_for_one_cache(name);
+            }
+        }
+        told
+    }
+}
+
 /// No cache may keep what somebody saw as somebody else, and none may be told otherwise: fields for
 /// one cache alone (RFC 9213) come before `Cache-Control`.
-fn forbid_storing(headers: &mut HeaderMap) {
+fn forbid_storing(headers: &mut HeaderMap, told: &Told) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let for_one_cache = |name: &HeaderName| {
-        let name = name.as_str();
-        name.ends_with("cdn-cache-control") || name == "surrogate-control" || name == "expires"
-    };
-    while let Some(name) = headers.keys().find(|name| for_one_cache(name)).cloned() {
+    if !told.to_one_cache {
+        return;
+    }
+    while let Some(name) = { headers.keys() }
+        .find(|name| is_for_one_cache(name))
+        .cloned()
+    {
         headers.remove(name);
     }
 }
 
-/// Whether a gRPC call failed, which its HTTP status does not tell.
-pub(super) fn is_grpc_failure(headers: &HeaderMap) -> bool {
-    headers
-        .get(&GRPC_STATUS)
-        .is_some_and(|status| status != "0")
+fn is_for_one_cache(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.ends_with("cdn-cache-control") || name == "surrogate-control" || name == "expires"
+}
+
+/// Whether trailers say that a gRPC call failed.
+pub(super) fn is_grpc_failure(trailers: &HeaderMap) -> bool {
+    trailers.get(&GRPC_STATUS).is_some_and(is_failure)
+}
+
+fn is_failure(status: &HeaderValue) -> bool {
+    status != "0"
 }
 
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-
-fn announced_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
 
 fn add_vary(config: &Config, headers: &mut HeaderMap) {
     let Some(vary) = &config.vary else { return };

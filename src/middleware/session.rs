@@ -5,10 +5,11 @@ use http::request::Parts;
 use tracing::Span;
 use tracing::span;
 
-use crate::audit::{Open, Outcome, Trail};
+use crate::answer::Answer;
+use crate::audit::{AuditError, Open, Outcome, Recorded, Trail};
 use crate::gate::Live;
 use crate::policy::Permit;
-use crate::stamp::{self, Stamp};
+use crate::stamp::{self, Stamp, enter_span};
 use crate::time::Timestamp;
 
 /// An impersonated request from its decision to its last byte: its span, its stamp and its record.
@@ -17,7 +18,8 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub(super) struct Session {
     span: Span,
-    stamp: Stamp,
+    /// `None` while it is current, and where it did not come back.
+    stamp: Option<Stamp>,
     live: Option<Live>,
     pub(super) open: Open,
 }
@@ -35,15 +37,22 @@ impl Session {
         stamp::complete_span(&span, &stamp);
         Box::new(Self {
             span,
-            stamp,
+            stamp: Some(stamp),
             live,
             open,
         })
     }
 
     /// Makes the span and the stamp current, for as long as the guards live.
-    pub(super) fn enter(&self) -> (span::Entered<'_>, stamp::Entered) {
-        (self.span.enter(), self.stamp.enter())
+    pub(super) fn enter(&mut self) -> (Option<span::Entered<'_>>, stamp::Lent<'_>) {
+        self.stamp();
+        (enter_span(&self.span), stamp::lend(&mut self.stamp))
+    }
+
+    /// Asks the sink to take the event.
+    pub(super) fn write(&mut self) -> Answer<Result<Recorded, AuditError>> {
+        let _entered = (enter_span(&self.span), stamp::lend(&mut self.stamp));
+        self.open.write()
     }
 
     /// Runs a step of the handler or its body under the span and the stamp. A panic goes on, and is a
@@ -64,8 +73,8 @@ impl Session {
         self.live.as_ref()
     }
 
-    pub(super) fn stamp(&self) -> &Stamp {
-        &self.stamp
+    pub(super) fn stamp(&mut self) -> &Stamp {
+        self.stamp.get_or_insert_with(|| self.open.stamp())
     }
 
     /// The handler answered; `rest` says whether a body still goes on.
@@ -78,7 +87,7 @@ impl Session {
 
     /// The last byte is out.
     pub(super) fn end(&mut self) {
-        let _entered = self.span.enter();
+        let _entered = enter_span(&self.span);
         self.open.end_by_status();
     }
 
@@ -89,7 +98,7 @@ impl Session {
 
     /// Service or body failed.
     pub(super) fn fail(&mut self) {
-        let _entered = self.span.enter();
+        let _entered = enter_span(&self.span);
         self.open.end(Outcome::Failure);
     }
 }
@@ -97,7 +106,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         // The sink is called inside the span, also where the client left.
-        let _entered = self.span.enter();
+        let _entered = enter_span(&self.span);
         self.open.abandon();
     }
 }

@@ -18,36 +18,13 @@ pub fn screen(
     ask: Ask,
     now: Timestamp,
 ) -> Result<Eligible, Box<Refused>> {
-    let denial = if actor.enabled() == Some(false) {
-        Denial::by("actor_disabled")
-    } else if actor.kind() == Kind::Machine && !policy.names_machine(actor.key()) {
-        Denial::by("machine")
-    } else {
-        let attempt = Attempt {
-            actor: &actor,
-            ask: &ask,
-            target: None,
-            role: None,
-            now,
-        };
-        match policy.judge(&attempt) {
-            Ruling::Deny(denial) => denial,
-            _ if ask.target().is_some_and(|target| target.is(actor.key())) => oneself(),
-            Ruling::Allow(_) | Ruling::Unknown(_) => {
-                return Ok(Eligible {
-                    actor,
-                    ask,
-                    actor_was_found: false,
-                });
-            }
-        }
-    };
-    Err(Box::new(Refused {
-        denial,
+    let eligible = Eligible {
         actor,
-        ask: Some(ask),
-        target: None,
-    }))
+        ask,
+        actor_was_found: false,
+        lacks_facts: true,
+    };
+    eligible.screened(policy, now)
 }
 
 fn oneself() -> Denial {
@@ -60,9 +37,70 @@ pub struct Eligible {
     actor: Verified<Identity>,
     ask: Ask,
     actor_was_found: bool,
+    /// Whether the policy may say something else of the actor when more is known of it.
+    lacks_facts: bool,
 }
 
 impl Eligible {
+    fn screened(mut self, policy: &dyn Policy, now: Timestamp) -> Result<Self, Box<Refused>> {
+        match self.screen(policy, now) {
+            Ok(ruling) => {
+                self.lacks_facts = matches!(ruling, Ruling::Unknown(_));
+                Ok(self)
+            }
+            Err(denial) => Err(self.refused(denial)),
+        }
+    }
+
+    /// What the policy says of the actor alone, which is no denial.
+    fn screen(&self, policy: &dyn Policy, now: Timestamp) -> Result<Ruling, Denial> {
+        self.may_act(policy)?;
+        let ruling = match policy.judge(&self.attempt(None, None, now)) {
+            Ruling::Deny(denial) => return Err(denial),
+            ruling => ruling,
+        };
+        let is_oneself = |target: &TargetRef| target.is(self.actor.key());
+        match self.wanted().is_some_and(is_oneself) {
+            true => Err(oneself()),
+            false => Ok(ruling),
+        }
+    }
+
+    /// What no policy is asked about.
+    fn may_act(&self, policy: &dyn Policy) -> Result<(), Denial> {
+        if self.actor.enabled() == Some(false) {
+            return Err(Denial::by("actor_disabled"));
+        }
+        if self.actor.kind() == Kind::Machine && !policy.names_machine(self.actor.key()) {
+            return Err(Denial::by("machine"));
+        }
+        Ok(())
+    }
+
+    fn attempt<'a>(
+        &'a self,
+        target: Option<&'a Identity>,
+        role: Option<&'a str>,
+        now: Timestamp,
+    ) -> Attempt<'a> {
+        Attempt {
+            actor: &self.actor,
+            ask: &self.ask,
+            target,
+            role,
+            now,
+        }
+    }
+
+    fn refused(self, denial: Denial) -> Box<Refused> {
+        Box::new(Refused {
+            denial,
+            actor: self.actor,
+            ask: Some(self.ask),
+            target: None,
+        })
+    }
+
     /// Who asks.
     #[must_use]
     pub fn actor(&self) -> &Verified<Identity> {
@@ -82,34 +120,33 @@ impl Eligible {
     }
 
     /// Step one again, with what the directory knows of the actor. What the verified token says
-    /// stays; the directory only completes it.
+    /// stays; the directory only completes it. A policy that allowed without those facts does not need
+    /// them, and is asked about the pair only.
     ///
     /// # Errors
     ///
     /// As [`screen`].
     pub fn with_actor_facts(
-        self,
+        mut self,
         policy: &dyn Policy,
-        found: &Identity,
+        found: Identity,
         now: Timestamp,
     ) -> Result<Self, Box<Refused>> {
-        let eligible = screen(policy, self.actor.completed_by(found), self.ask, now)?;
-        Ok(Self {
-            actor_was_found: true,
-            ..eligible
-        })
+        self.actor = self.actor.completed_by(found);
+        self.actor_was_found = true;
+        if self.lacks_facts {
+            return self.screened(policy, now);
+        }
+        match self.may_act(policy) {
+            Ok(()) => Ok(self),
+            Err(denial) => Err(self.refused(denial)),
+        }
     }
 
     /// Refuses without asking the policy again, as when the target is not to be found.
     #[must_use]
     pub fn refuse(self, rule: &'static str) -> Box<Refused> {
-        let Self { actor, ask, .. } = self;
-        Box::new(Refused {
-            denial: Denial::by(rule),
-            actor,
-            ask: Some(ask),
-            target: None,
-        })
+        self.refused(Denial::by(rule))
     }
 
     /// Step two: the pair.
@@ -127,28 +164,20 @@ impl Eligible {
     ) -> Result<Permit, Box<Refused>> {
         match self.judge(policy, &target, now) {
             Ok(limits) => {
-                let narrowed = match self.ask.wanted() {
-                    Wanted::User { narrowed, .. } => narrowed.clone(),
-                    Wanted::Role(_) | Wanted::OfGrant => None,
-                };
-                let principal = match narrowed.clone() {
-                    Some(groups) => target.with_groups(groups),
+                let principal = match self.ask.groups() {
+                    Some(groups) => target.with_groups(groups.clone()),
                     None => target,
                 };
                 let principal = match self.ask.scopes() {
                     Some(scopes) => principal.with_scopes(scopes.clone()),
                     None => principal,
                 };
-                Ok(self.permit(principal, narrowed, limits))
+                Ok(self.permit(principal, limits))
             }
             Err(denial) => {
-                let Self { actor, ask, .. } = self;
-                Err(Box::new(Refused {
-                    denial,
-                    actor,
-                    ask: Some(ask),
-                    target: Some(target),
-                }))
+                let mut refused = self.refused(denial);
+                refused.target = Some(target);
+                Err(refused)
             }
         }
     }
@@ -161,27 +190,18 @@ impl Eligible {
     pub fn decide_role(self, policy: &dyn Policy, now: Timestamp) -> Result<Permit, Box<Refused>> {
         match self.judge_role(policy, now) {
             Ok((groups, limits)) => {
-                let principal = Identity::clone(&self.actor).in_role(groups.clone());
-                Ok(self.permit(principal, Some(groups), limits))
+                let principal = Identity::clone(&self.actor).in_role(groups);
+                Ok(self.permit(principal, limits))
             }
-            Err(denial) => {
-                let Self { actor, ask, .. } = self;
-                Err(Box::new(Refused {
-                    denial,
-                    actor,
-                    ask: Some(ask),
-                    target: None,
-                }))
-            }
+            Err(denial) => Err(self.refused(denial)),
         }
     }
 
-    fn permit(self, principal: Identity, groups: Option<Names>, limits: Limits) -> Permit {
+    fn permit(self, principal: Identity, limits: Limits) -> Permit {
         let mode = self.ask.mode().min(limits.mode);
         Permit {
             actor: self.actor,
             principal,
-            groups,
             mode,
             ask: self.ask,
             actor_was_found: self.actor_was_found,
@@ -216,10 +236,7 @@ impl Eligible {
         }
         let limits = self.rule(policy, Some(target), None, now)?;
         let has = |group| target.groups().is_some_and(|groups| groups.contains(group));
-        if narrowed
-            .as_ref()
-            .is_some_and(|groups| !groups.iter().all(has))
-        {
+        if narrowed.is_some_and(|groups| !groups.iter().all(has)) {
             return Err(Denial::by("narrowed_groups"));
         }
         Ok(limits)
@@ -247,14 +264,7 @@ impl Eligible {
         role: Option<&str>,
         now: Timestamp,
     ) -> Result<Limits, Denial> {
-        let attempt = Attempt {
-            actor: &self.actor,
-            ask: &self.ask,
-            target,
-            role,
-            now,
-        };
-        match policy.judge(&attempt) {
+        match policy.judge(&self.attempt(target, role, now)) {
             Ruling::Allow(limits) => Ok(limits),
             // A demand would tell that the target exists: all that can be demanded was demanded before
             // anybody was looked up.
@@ -277,7 +287,6 @@ impl fmt::Debug for Eligible {
 pub struct Permit {
     actor: Verified<Identity>,
     principal: Identity,
-    groups: Option<Names>,
     mode: Mode,
     ask: Ask,
     actor_was_found: bool,
@@ -305,7 +314,7 @@ impl Permit {
     /// The groups that were asked for by name: a role, or some of the target's.
     #[must_use]
     pub fn groups(&self) -> Option<&Names> {
-        self.groups.as_ref()
+        self.ask.groups()
     }
 
     /// How far it goes.

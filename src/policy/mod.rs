@@ -1,8 +1,8 @@
 //! The one decision: may this actor do this now?
 //!
 //! A policy is pure and denies by default. It is asked twice: first about the actor alone, before
-//! anything is looked up, and once more when the directory told what it knows of it; then about the
-//! pair. The first step refuses whom the policy denies, the second lets through only whom it allows;
+//! anything is looked up, and once more when the directory told what it knows of it and something had
+//! been unknown; then about the pair. The first step refuses whom the policy denies, the second lets through only whom it allows;
 //! in between, whatever is not known yet is [`Ruling::Unknown`]. What would lift a denial (a reason,
 //! a fresh login) is told in the first step only: in the second it would tell that a target exists.
 //!

@@ -96,7 +96,7 @@ fn facts_from_the_directory_complete_the_token_and_do_not_overrule_it() {
     let found = carol();
     let screened = |actor: Identity| {
         screen(&policy, Verified::for_test(actor), ask_for("alice"), now())
-            .and_then(|eligible| eligible.with_actor_facts(&policy, &found, now()))
+            .and_then(|eligible| eligible.with_actor_facts(&policy, found.clone(), now()))
     };
     assert!(screened(person("carol")).is_ok());
     assert!(screened(person("carol").with_groups(Names::default())).is_err());

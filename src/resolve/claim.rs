@@ -7,7 +7,7 @@ use crate::answer::Answer;
 use crate::resolve::values::{grant_id, person};
 use crate::resolve::{Nature, Requested, Resolution, Resolve, ResolveError, Targets};
 use crate::terms::{Ask, Strategy, TargetRef};
-use crate::token::{Claims, Verified, strict_object};
+use crate::token::{Claims, NameSet, Verified, strict_object};
 
 /// The token's own claim says it: `"impersonating": {"sub": "…"}`, with `sub` the actor.
 ///
@@ -16,8 +16,10 @@ use crate::token::{Claims, Verified, strict_object};
 /// It is believed only from an issuer with `Issuer::trust_claim(name)`; from any other it is refused,
 /// and a layer without any such issuer is refused when it is built.
 pub fn claim(name: impl Into<Box<str>>) -> Claim {
+    let name = name.into();
     Claim {
-        name: name.into(),
+        set: NameSet::of(&name),
+        name,
         form: Form::Object,
     }
 }
@@ -27,6 +29,7 @@ pub fn claim(name: impl Into<Box<str>>) -> Claim {
 #[must_use = "a strategy does nothing until it is given to the builder"]
 pub struct Claim {
     name: Box<str>,
+    set: NameSet,
     form: Form,
 }
 
@@ -45,7 +48,7 @@ impl Claim {
     }
 
     fn read(&self, claims: &Verified<Claims>) -> Result<Option<Requested>, ResolveError> {
-        let Some(value) = claims.get(&self.name) else {
+        let Some(value) = claims.find(&self.name, self.set) else {
             return Ok(None);
         };
         let malformed = || ResolveError::token("the impersonating claim is malformed");

@@ -69,7 +69,7 @@ pub(crate) fn agree(found: Requested, next: Requested) -> Result<Requested, Reso
         }
         (Wanted::User { .. }, Wanted::User { narrowed, .. }) => {
             let mode = first.ask.mode().min(second.ask.mode());
-            let narrowed = both(first.ask.groups(), narrowed.as_ref());
+            let narrowed = both(first.ask.groups(), narrowed);
             let mut ask = first.ask.with_mode(mode);
             if let Some(groups) = narrowed {
                 ask = ask.narrowed_to(groups);

@@ -44,6 +44,37 @@ impl Drop for Entered {
     }
 }
 
+/// Makes a stamp current as [`Stamp::enter`] does, but lends it to the thread instead of sharing it, so that a
+/// request that is polled again and again counts no references for it.
+///
+/// It comes back into its place, unless somebody forgot a guard inside.
+pub(crate) fn lend(place: &mut Option<Stamp>) -> Lent<'_> {
+    let lent = { place.as_ref() }.map(Stamp::address);
+    Lent {
+        previous: replace(place.take()),
+        lent,
+        place,
+        stays_on_this_thread: PhantomData,
+    }
+}
+
+/// As [`Entered`], of a stamp that is lent.
+#[derive(Debug)]
+#[must_use = "the stamp is current only until the guard is dropped"]
+pub(crate) struct Lent<'p> {
+    previous: Option<Stamp>,
+    lent: Option<usize>,
+    place: &'p mut Option<Stamp>,
+    stays_on_this_thread: PhantomData<*const ()>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let current = replace(self.previous.take());
+        *self.place = current.filter(|stamp| Some(stamp.address()) == self.lent);
+    }
+}
+
 // The borrow ends before anything else runs, and a thread that is ending has no slot: neither can
 // panic.
 fn replace(stamp: Option<Stamp>) -> Option<Stamp> {

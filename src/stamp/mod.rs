@@ -70,12 +70,14 @@ mod tests;
 #[cfg(feature = "otel")]
 pub(crate) use self::ambient::with_current;
 pub use self::ambient::{Entered, current};
+pub(crate) use self::ambient::{Lent, lend};
 pub use self::carrier::Carrier;
 pub use self::outer::OuterSpans;
 #[cfg(feature = "otel")]
 pub(crate) use self::signed::is_signed;
 #[cfg(feature = "testing")]
 pub(crate) use self::span::NAME as OWN_SPAN;
+pub(crate) use self::span::enter_span;
 pub use self::span::{complete_span, open_span};
 pub use self::spawn::{Carried, carry, spawn, spawn_blocking};
 pub use self::value::Stamp;

@@ -1,4 +1,5 @@
 use tracing::field::Empty;
+use tracing::span::Entered;
 use tracing::{Span, error_span};
 
 use crate::identity::IdentityKey;
@@ -48,6 +49,11 @@ pub fn complete_span(span: &Span, stamp: &Stamp) {
     let _entered = stamp.enter();
     record::on_span(span, &undecided_until_now);
     carrier::completed(span, stamp);
+}
+
+/// Makes it current, where anybody hears of it.
+pub(crate) fn enter_span(span: &Span) -> Option<Entered<'_>> {
+    (!span.is_disabled()).then(|| span.enter())
 }
 
 pub(crate) const NAME: &str = "impersonation.request";

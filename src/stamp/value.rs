@@ -94,6 +94,11 @@ impl Stamp {
         self.0.said()
     }
 
+    /// What tells it from all others that are there at the same time, equal ones too.
+    pub(super) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// Adds the grant under which it happens.
     #[must_use]
     pub fn under(self, grant: &GrantId) -> Self {

@@ -7,17 +7,25 @@ use crate::time::Timestamp;
 /// What an actor asks for: whom to be, why, how far, and by which strategy it was said.
 #[derive(Debug, Clone)]
 pub struct Ask {
-    wanted: Wanted,
+    whom: Whom,
     strategy: Strategy,
-    reason: Option<Reason>,
     mode: Mode,
-    vouched: Option<Identity>,
+    reason: Option<Reason>,
     /// What only some asks say.
     more: Option<Box<More>>,
 }
 
+#[derive(Debug, Clone)]
+enum Whom {
+    User(TargetRef),
+    Role(Names),
+    OfGrant,
+}
+
 #[derive(Debug, Clone, Default)]
 struct More {
+    narrowed: Option<Names>,
+    vouched: Option<Identity>,
     ticket: Option<Ticket>,
     scopes: Option<Names>,
     ttl: Option<Duration>,
@@ -27,19 +35,19 @@ struct More {
 }
 
 /// Whom or what an actor asks to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Wanted {
+pub enum Wanted<'a> {
     /// Another user, with all of its groups or only some.
     #[non_exhaustive]
     User {
         /// Whom.
-        target: TargetRef,
+        target: &'a TargetRef,
         /// Only these of the target's groups; `None` for all it has.
-        narrowed: Option<Names>,
+        narrowed: Option<&'a Names>,
     },
     /// Itself, with these groups in place of its own.
-    Role(Names),
+    Role(&'a Names),
     /// The target of a grant, whoever that is.
     OfGrant,
 }
@@ -48,13 +56,7 @@ impl Ask {
     /// Asks to be another user.
     #[must_use]
     pub fn user(target: TargetRef, strategy: Strategy) -> Self {
-        Self::new(
-            Wanted::User {
-                target,
-                narrowed: None,
-            },
-            strategy,
-        )
+        Self::new(Whom::User(target), strategy)
     }
 
     /// Asks for what a grant allows, whoever its target is.
@@ -65,22 +67,21 @@ impl Ask {
 
     /// The same, before it is said which.
     pub(crate) fn of_any_grant(strategy: Strategy) -> Self {
-        Self::new(Wanted::OfGrant, strategy)
+        Self::new(Whom::OfGrant, strategy)
     }
 
     /// Asks to have these groups in place of the actor's own.
     #[must_use]
     pub fn role(groups: Names) -> Self {
-        Self::new(Wanted::Role(groups), Strategy::Role)
+        Self::new(Whom::Role(groups), Strategy::Role)
     }
 
-    fn new(wanted: Wanted, strategy: Strategy) -> Self {
+    fn new(whom: Whom, strategy: Strategy) -> Self {
         Self {
-            wanted,
+            whom,
             strategy,
-            reason: None,
             mode: Mode::Full,
-            vouched: None,
+            reason: None,
             more: None,
         }
     }
@@ -92,8 +93,8 @@ impl Ask {
     /// Only these of the target's groups. For a role, this changes nothing.
     #[must_use]
     pub fn narrowed_to(mut self, groups: Names) -> Self {
-        if let Wanted::User { narrowed, .. } = &mut self.wanted {
-            *narrowed = Some(groups);
+        if let Whom::User(_) = self.whom {
+            self.more().narrowed = Some(groups);
         }
         self
     }
@@ -153,11 +154,8 @@ impl Ask {
 
     /// Says whom the grant is for.
     pub(crate) fn aimed_at(mut self, target: TargetRef) -> Self {
-        if self.wanted == Wanted::OfGrant {
-            self.wanted = Wanted::User {
-                target,
-                narrowed: None,
-            };
+        if let Whom::OfGrant = self.whom {
+            self.whom = Whom::User(target);
         }
         self
     }
@@ -181,32 +179,43 @@ impl Ask {
 
     /// Says what a verified token already tells of the target.
     pub(crate) fn vouched_for(mut self, target: Identity) -> Self {
-        self.vouched = Some(target);
+        self.more().vouched = Some(target);
         self
     }
 
     /// Whom or what is asked for.
     #[must_use]
-    pub fn wanted(&self) -> &Wanted {
-        &self.wanted
+    pub fn wanted(&self) -> Wanted<'_> {
+        match &self.whom {
+            Whom::User(target) => Wanted::User {
+                target,
+                narrowed: self.narrowed(),
+            },
+            Whom::Role(groups) => Wanted::Role(groups),
+            Whom::OfGrant => Wanted::OfGrant,
+        }
+    }
+
+    fn narrowed(&self) -> Option<&Names> {
+        self.more.as_ref()?.narrowed.as_ref()
     }
 
     /// The groups that are named: a role, or some of the target's.
     #[must_use]
     pub fn groups(&self) -> Option<&Names> {
-        match &self.wanted {
-            Wanted::User { narrowed, .. } => narrowed.as_ref(),
-            Wanted::Role(groups) => Some(groups),
-            Wanted::OfGrant => None,
+        match &self.whom {
+            Whom::User(_) => self.narrowed(),
+            Whom::Role(groups) => Some(groups),
+            Whom::OfGrant => None,
         }
     }
 
     /// The target that is asked for; `None` for a role, and for that of a grant before it was found.
     #[must_use]
     pub fn target(&self) -> Option<&TargetRef> {
-        match &self.wanted {
-            Wanted::User { target, .. } => Some(target),
-            Wanted::Role(_) | Wanted::OfGrant => None,
+        match &self.whom {
+            Whom::User(target) => Some(target),
+            Whom::Role(_) | Whom::OfGrant => None,
         }
     }
 
@@ -260,6 +269,6 @@ impl Ask {
 
     /// What a verified token already tells of the target.
     pub(crate) fn vouched(&self) -> Option<&Identity> {
-        self.vouched.as_ref()
+        self.more.as_ref()?.vouched.as_ref()
     }
 }

@@ -119,10 +119,11 @@ impl Claims {
         if !self.names().may_have(set) {
             return None;
         }
-        match is_telling(name, self.issuer_facts()) {
-            true => self.0.marks.telling.get(name),
+        let told = self.0.marks.telling.get(name);
+        told.or_else(|| match is_telling(name, self.issuer_facts()) {
+            true => None,
             false => self.0.identity.attribute(name),
-        }
+        })
     }
 
     /// The names of the claims, to ask for many at once whether any is there.

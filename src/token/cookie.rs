@@ -6,7 +6,6 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use crate::browser::{self, Cookie, Origins};
-use crate::secret::Secret;
 use crate::token::{BearerHeader, ExtractToken, Extraction};
 
 /// Takes the token from a cookie, or, where there is none of that name, from `Authorization`.
@@ -54,7 +53,7 @@ impl ExtractToken for CookieToken {
                 if !request.headers.contains_key(AUTHORIZATION) && !token.is_empty() =>
             {
                 match self.origins.allow(request) {
-                    true => Extraction::Found(Secret::from(token)),
+                    true => Extraction::Found(token.into()),
                     false => Extraction::CrossSite,
                 }
             }

@@ -1,8 +1,8 @@
+use std::fmt;
+
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-
-use crate::secret::Secret;
 
 /// Finds the token in a request.
 ///
@@ -10,15 +10,13 @@ use crate::secret::Secret;
 /// A closure that takes `&Parts` is an extractor:
 ///
 /// ```
-/// use tower_impersonate::secret::Secret;
 /// use tower_impersonate::token::{ExtractToken, Extraction};
 ///
 /// // From a header of one's own, of a proxy that is alone in reaching this service.
 /// fn forwarded(request: &http::request::Parts) -> Extraction<'_> {
-///     match request.headers.get("x-forwarded-token").map(|value| value.to_str()) {
+///     match request.headers.get("x-forwarded-token") {
 ///         None => Extraction::Absent,
-///         Some(Ok(token)) => Extraction::Found(Secret::from(token)),
-///         Some(Err(_)) => Extraction::Malformed,
+///         Some(token) => Extraction::Found(token.as_bytes().into()),
 ///     }
 /// }
 ///
@@ -59,7 +57,7 @@ pub enum Extraction<'r> {
     /// There is one, of another scheme than ours.
     OtherScheme,
     /// A token, not looked into yet.
-    Found(Secret<'r>),
+    Found(Presented<'r>),
     /// Longer than any token may be, and not read: answered like every bad token.
     TooLong,
     /// Something that is no well-formed credential: answered with 400.
@@ -69,10 +67,41 @@ pub enum Extraction<'r> {
     CrossSite,
 }
 
+/// A token as the request presents it: bytes that nobody has looked into, not even whether they are text. Never
+/// shown.
+#[derive(Clone, Copy)]
+pub struct Presented<'r>(&'r [u8]);
+
+impl<'r> Presented<'r> {
+    /// The bytes themselves.
+    #[must_use]
+    pub fn expose(self) -> &'r [u8] {
+        self.0
+    }
+}
+
+impl<'r> From<&'r [u8]> for Presented<'r> {
+    fn from(token: &'r [u8]) -> Self {
+        Self(token)
+    }
+}
+
+impl<'r> From<&'r str> for Presented<'r> {
+    fn from(token: &'r str) -> Self {
+        Self(token.as_bytes())
+    }
+}
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Presented([redacted])")
+    }
+}
+
 /// Takes the token from `Authorization: Bearer ..` (RFC 6750, section 2.1).
 ///
 /// Exactly one header, the scheme in any case, exactly one space, and what follows. Whether that can be a token
-/// tells the [`Authenticator`](crate::token::Authenticator): one with white space or a comma is
+/// tells the [`Authenticator`](crate::token::Authenticator): one with white space or a comma, or that is no text, is
 /// [`NotAToken`](crate::token::TokenErrorKind::NotAToken), which the layer answers with 400, too. Query
 /// strings, bodies and cookies are not looked at.
 ///
@@ -84,7 +113,7 @@ pub enum Extraction<'r> {
 ///     .body(())?
 ///     .into_parts();
 /// let Extraction::Found(token) = BearerHeader.extract(&request) else { panic!() };
-/// assert_eq!(token.expose(), "abc");
+/// assert_eq!(token.expose(), b"abc");
 /// # Ok::<(), http::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
@@ -117,10 +146,7 @@ fn bearer(header: &[u8]) -> Extraction<'_> {
     if token.len() > LONGEST {
         return Extraction::TooLong;
     }
-    match simdutf8::basic::from_utf8(token) {
-        Ok(token) => Extraction::Found(Secret::from(token)),
-        Err(_) => Extraction::Malformed,
-    }
+    Extraction::Found(token.into())
 }
 
 /// No limit can be set higher than this.
@@ -159,7 +185,7 @@ mod tests {
         for malformed in ["Bearer", "Bearer ", "Bearer\ta", "Bearer,a"] {
             assert_eq!(extract(&[malformed.as_bytes()]), "malformed", "{malformed}");
         }
-        assert_eq!(extract(&[b"Bearer a\xa0"]), "malformed");
+        assert_eq!(extract(&[b"Bearer a\xa0"]), "found", "not looked into");
         let long = |length| ["Bearer ", &"a".repeat(length)].concat();
         assert_eq!(extract(&[long(LONGEST).as_bytes()]), "found");
         assert_eq!(extract(&[long(LONGEST + 1).as_bytes()]), "too long");

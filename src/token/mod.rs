@@ -92,7 +92,7 @@ pub(crate) use self::crypto::{Curve, PublicKey, UnusableKey, signing};
 #[cfg(feature = "chain")]
 pub(crate) use self::ed25519::Ed25519;
 pub use self::error::{TokenError, TokenErrorKind};
-pub use self::extract::{BearerHeader, ExtractToken, Extraction};
+pub use self::extract::{BearerHeader, ExtractToken, Extraction, Presented};
 #[cfg(feature = "jwks")]
 pub use self::fetch::HttpClient;
 pub use self::fetch::{FetchError, FetchErrorKind, FetchKeys, FetchLimits, Fetched};

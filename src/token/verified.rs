@@ -83,7 +83,7 @@ impl Verified<Identity> {
     }
 
     /// Adds what a directory knows and the token does not say.
-    pub(crate) fn completed_by(mut self, found: &Identity) -> Self {
+    pub(crate) fn completed_by(mut self, found: Identity) -> Self {
         self.value = self.value.completed_by(found);
         self
     }

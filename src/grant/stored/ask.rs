@@ -71,7 +71,7 @@ impl<'a> AskText<'a> {
                         Who::Subject(sub) => ByText::Sub(Cow::Borrowed(sub)),
                         Who::Name(name) => ByText::Name(Cow::Borrowed(name)),
                     },
-                    narrowed: narrowed.as_ref().map(NamesText::of),
+                    narrowed: narrowed.map(NamesText::of),
                 },
                 Wanted::Role(groups) => WantedText::Role(NamesText::of(groups)),
                 Wanted::OfGrant => WantedText::OfGrant,

@@ -187,7 +187,7 @@ impl Pipeline {
                     }
                 }
                 Stage::Recording {
-                    session,
+                    mut session,
                     mut answer,
                 } => {
                     let polled = {

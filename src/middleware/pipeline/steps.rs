@@ -35,7 +35,7 @@ impl Pipeline {
         }
         match config.extract.extract(parts) {
             Extraction::Found(token) => {
-                let answer = config.authenticator.authenticate(token.expose(), self.now);
+                let answer = config.authenticator.authenticate_presented(token, self.now);
                 match answer.try_now() {
                     Ok(verified) => self.verified(config, parts, verified),
                     Err(answer) => Ok(Stage::Verifying(answer)),
@@ -213,7 +213,10 @@ impl Pipeline {
         let Requested { actor, ask, .. } = requested;
         let span = stamp::open_span(actor.key(), ask.strategy());
         let came = ask.grant().map(|_| actor.clone());
-        let answer = span.in_scope(|| gate.admit(actor, ask, self.now));
+        let answer = {
+            let _entered = stamp::enter_span(&span);
+            gate.admit(actor, ask, self.now)
+        };
         match answer.try_now() {
             Ok(admitted) => self.decided(config, parts, (span, came), admitted),
             Err(answer) => Ok(Stage::Deciding { span, came, answer }),
@@ -244,12 +247,8 @@ impl Pipeline {
             return Err(RejectionKind::Forbidden.into());
         };
         let live = came.and_then(|came| Live::of(gate, &config.clock, came, &permit));
-        let session = Session::begin(trail, permit, live, span, (parts, self.now));
-        let written = {
-            let _entered = session.enter();
-            session.open.write().try_now()
-        };
-        match written {
+        let mut session = Session::begin(trail, permit, live, span, (parts, self.now));
+        match session.write().try_now() {
             Ok(written) => recorded(config, self.seen, session, written),
             Err(answer) => Ok(Stage::Recording { session, answer }),
         }

@@ -11,8 +11,9 @@ use crate::time::{Clock, Timestamp};
 use crate::token::authenticator::unverified::Unverified;
 use crate::token::cache::{Found, Place, Signed, TokenCache};
 use crate::token::claims::Claims;
-use crate::token::compact::{self, Room};
+use crate::token::compact::{self, Room, text};
 use crate::token::error::{TokenError, TokenErrorKind};
+use crate::token::extract::Presented;
 use crate::token::issuer::IssuerFacts;
 use crate::token::issuers::Issuers;
 use crate::token::judge::judge;
@@ -53,9 +54,18 @@ impl Authenticator {
         token: &str,
         now: Timestamp,
     ) -> Answer<Result<Verified<Claims>, TokenError>> {
-        match self.0.begin(token, now) {
+        self.authenticate_presented(token.into(), now)
+    }
+
+    /// As [`authenticate`](Self::authenticate), of bytes that need not even be text.
+    pub(crate) fn authenticate_presented(
+        &self,
+        token: Presented<'_>,
+        now: Timestamp,
+    ) -> Answer<Result<Verified<Claims>, TokenError>> {
+        match self.0.begin(token.expose(), now) {
             Step::Done(done) => Answer::now(done.inspect_err(refused)),
-            Step::Wait(kid, waiting, place) => {
+            Step::Wait(token, kid, waiting, place) => {
                 let inner = Arc::clone(&self.0);
                 // Nothing but the text is kept while waiting: claims that nobody verified would take
                 // many times its memory.
@@ -125,13 +135,13 @@ impl Authenticator {
     }
 }
 
-enum Step {
+enum Step<'t> {
     Done(Result<Verified<Claims>, TokenError>),
-    Wait(Option<Box<str>>, Waiting, Place),
+    Wait(&'t str, Option<Box<str>>, Waiting, Place),
 }
 
 impl Inner {
-    fn begin(&self, token: &str, now: Timestamp) -> Step {
+    fn begin<'t>(&self, token: &'t [u8], now: Timestamp) -> Step<'t> {
         if token.len() > self.max_token_bytes {
             return Step::Done(Err(TokenErrorKind::TooLong.into()));
         }
@@ -147,12 +157,15 @@ impl Inner {
         });
         match found {
             Found::Claims(known) => Step::Done(known.map_err(Into::into)),
-            Found::Signed(signed) => Step::Done(self.read_again(token, &signed, now)),
-            Found::Nothing(place) => self.read(token, place, now),
+            Found::Signed(text, signed) => Step::Done(self.read_again(text, &signed, now)),
+            Found::Nothing(place) => match text(token) {
+                Ok(token) => self.read(token, place, now),
+                Err(kind) => Step::Done(Err(kind.into())),
+            },
         }
     }
 
-    fn read(&self, token: &str, place: Place, now: Timestamp) -> Step {
+    fn read<'t>(&self, token: &'t str, place: Place, now: Timestamp) -> Step<'t> {
         let mut room = Room::new();
         let unverified = match Unverified::read(token, &mut room, &self.issuers) {
             Ok(unverified) => unverified,
@@ -161,7 +174,9 @@ impl Inner {
         match unverified.route.source.find(unverified.kid()) {
             Lookup::Known(key) => Step::Done(self.finish(token, &unverified, &key, place, now)),
             Lookup::Refused(error) => Step::Done(Err(error)),
-            Lookup::Later(waiting) => Step::Wait(unverified.kid().map(Into::into), waiting, place),
+            Lookup::Later(waiting) => {
+                Step::Wait(token, unverified.kid().map(Into::into), waiting, place)
+            }
         }
     }
 

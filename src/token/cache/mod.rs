@@ -26,7 +26,7 @@ use crate::token::cache::digests::Digests;
 use crate::token::cache::limits::Mode;
 use crate::token::cache::tokens::Tokens;
 use crate::token::claims::Claims;
-use crate::token::compact::Compact;
+use crate::token::compact::{Compact, text};
 use crate::token::error::TokenErrorKind;
 use crate::token::keys::{Key, Source};
 use crate::token::verified::Verified;
@@ -44,11 +44,11 @@ pub(crate) enum TokenCache {
 }
 
 /// What is known of a token.
-pub(crate) enum Found {
+pub(crate) enum Found<'t> {
     /// What it says; `Err` when that is no longer valid.
     Claims(Result<Verified<Claims>, TokenErrorKind>),
     /// That its text was verified, and nothing else.
-    Signed(Signed),
+    Signed(&'t str, Signed),
     Nothing(Place),
 }
 
@@ -73,19 +73,22 @@ impl TokenCache {
         cache.unwrap_or(Self::Off)
     }
 
-    pub(crate) fn find(&self, token: &str, now: Timestamp) -> Found {
+    pub(crate) fn find<'t>(&self, token: &'t [u8], now: Timestamp) -> Found<'t> {
         match self {
             Self::Off => Found::Nothing(Place::Nowhere),
             Self::Tokens(tokens) => match tokens.get(token, now) {
                 Some(claims) => Found::Claims(claims),
                 None => Found::Nothing(Place::Tokens),
             },
-            // What is not even three parts is not hashed.
-            Self::Digests(_) if Compact::split(token).is_none() => Found::Nothing(Place::Nowhere),
             Self::Digests(digests) => {
+                // What is not even three parts is not hashed.
+                let whole = |token: &&str| Compact::split(token).is_some();
+                let Some(token) = text(token).ok().filter(whole) else {
+                    return Found::Nothing(Place::Nowhere);
+                };
                 let digest = Digest::of(token);
                 match digests.has(digest) {
-                    true => Found::Signed(Signed(digest)),
+                    true => Found::Signed(token, Signed(digest)),
                     false => Found::Nothing(Place::Digests(digest)),
                 }
             }

@@ -32,7 +32,7 @@ impl Tokens {
     /// The claims of a token that is known, `Err` when it is known and no longer valid.
     pub(super) fn get(
         &self,
-        token: &str,
+        token: &[u8],
         now: Timestamp,
     ) -> Option<Result<Verified<Claims>, TokenErrorKind>> {
         let claims = self.0.get(&Sought(token))?;
@@ -66,17 +66,17 @@ struct Known(Box<str>);
 
 impl Hash for Known {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Sought(&self.0).hash(state);
+        Sought(self.0.as_bytes()).hash(state);
     }
 }
 
 /// The text of a token that may be known.
-struct Sought<'t>(&'t str);
+struct Sought<'t>(&'t [u8]);
 
 /// By its end alone, which is the signature's and as good as random; the whole is compared.
 impl Hash for Sought<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let text = self.0.as_bytes();
+        let text = self.0;
         state.write(&text[text.len().saturating_sub(END)..]);
     }
 }
@@ -85,7 +85,7 @@ const END: usize = 64;
 
 impl Equivalent<Known> for Sought<'_> {
     fn equivalent(&self, known: &Known) -> bool {
-        *self.0 == *known.0
+        *self.0 == *known.0.as_bytes()
     }
 }
 
