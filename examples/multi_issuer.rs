@@ -209,8 +209,8 @@ async fn a_rotation(pools: &Pools, layer: &ImpersonationLayer) -> Result<(), Box
 
     done.store(true, Ordering::SeqCst);
     let (sent, refused) = traffic.await?;
-    let sent = if sent > 0 { "requests" } else { "no requests" };
-    println!("Globex and the staff, all the while: {sent}, {refused} of them refused");
+    let sent = if sent > 0 { "some" } else { "no" };
+    println!("Globex and the staff, all the while: {sent} requests, {refused} of them refused");
     println!(
         "keys of Globex fetched: {}, of the staff: {}",
         pools.globex.requests(),

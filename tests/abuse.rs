@@ -98,7 +98,7 @@ async fn an_actor_that_is_disabled_impersonates_nobody() {
 async fn an_actor_that_the_directory_does_not_know_can_be_kept_out() {
     let desk = Desk::new();
     let token = desk.token("stranger", &["support"]).sign();
-    let layer = |rule| desk.builder().policy(rule).build().unwrap();
+    let layer = |rule| desk.undecided().policy(rule).build().unwrap();
     let lenient = layer(policy::in_group("support").and(policy::allow_all()));
     desk.send(&lenient, get(&token, AS_ALICE))
         .await
@@ -116,7 +116,11 @@ async fn a_machine_does_not_take_a_role_where_headers_are_not_for_machines() {
     let role = [("impersonate-group", "viewers")];
     let layer = |role: resolve::Role| {
         let policy = policy::machines(["robot"]);
-        desk.builder().resolve(role).policy(policy).build().unwrap()
+        desk.undecided()
+            .resolve(role)
+            .policy(policy)
+            .build()
+            .unwrap()
     };
     let closed = layer(resolve::role(["viewers"]));
     desk.send(&closed, get(&token, &role))
@@ -182,7 +186,7 @@ async fn a_demand_does_not_tell_who_exists() {
     let desk = Desk::new();
     let reason_unless_beta = policy::reason_required().or(policy::target_in_group("beta"));
     let policy = policy::in_group("support").and(reason_unless_beta);
-    let layer = desk.builder().policy(policy).build().unwrap();
+    let layer = desk.undecided().policy(policy).build().unwrap();
     let mut answers = Vec::new();
     for who in ["bob", "nobody", "root", "dave"] {
         let seen = desk.as_carol(&layer, &[("impersonate-user", who)]).await;
@@ -490,7 +494,7 @@ fn a_limit_on_denials_is_a_limit_and_no_switch() {
 async fn groups_that_an_exchanged_token_leaves_out_are_the_directorys() {
     let desk = Desk::new();
     let vouched = policy::vouched_by(ISSUER).except(policy::target_in_group("admins"));
-    let layer = by_act(&desk).policy(vouched).build().unwrap();
+    let layer = by_act(&desk).replacing().policy(vouched).build().unwrap();
     let token = |sub: &str| {
         let token = desk.token(sub, &[]).without("groups");
         token.claim("act", json!({ "sub": "carol" })).sign()
@@ -554,7 +558,7 @@ async fn a_rule_about_a_claim_that_is_a_fact_knows_nothing_and_so_denies() {
     let desk = Desk::new();
     for name in ["scope", "groups"] {
         let policy = policy::in_group("support").except(policy::claim(name, "limited"));
-        let layer = desk.builder().policy(policy).build().unwrap();
+        let layer = desk.undecided().policy(policy).build().unwrap();
         desk.as_carol(&layer, AS_ALICE).await.assert_refused(403);
     }
 }
@@ -618,7 +622,7 @@ fn a_policy_that_names_an_issuer_nobody_configured_is_refused() {
         policy::vouched_by(trailing.as_str()),
         policy::from_issuer(trailing.as_str()).or(policy::staff()),
     ] {
-        let built = desk.builder().policy(rule).build();
+        let built = desk.undecided().policy(rule).build();
         assert!(
             matches!(built, Err(ConfigError::UnknownIssuer { issuer, .. }) if issuer == trailing)
         );

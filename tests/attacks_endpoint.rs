@@ -230,7 +230,7 @@ async fn a136_who_exists_shows_in_nothing() {
 async fn a137_what_a_body_may_say_is_a_closed_list() {
     let rule = policy::in_group("support").and(policy::reason_required());
     let api = Api::with(
-        |builder| builder.policy(rule),
+        |builder| builder.replacing().policy(rule),
         |manage| manage.starts_per_minute(1000),
         GrantLimits::default(),
     )
@@ -375,7 +375,7 @@ async fn a141_s4_a_login_that_is_too_old_is_asked_for_anew() {
     let api = Api::at(
         desk,
         Grants::new(grant::memory()),
-        |builder| builder.policy(rule).directory(counting),
+        |builder| builder.replacing().policy(rule).directory(counting),
         |manage| manage,
     )
     .await;
@@ -759,7 +759,7 @@ async fn a129_a_minted_token_goes_with_the_actors_right() {
         false => policy::Ruling::deny("not in support"),
     });
     let api = Api::with(
-        |builder| builder.policy(rule),
+        |builder| builder.replacing().policy(rule),
         |manage| manage,
         GrantLimits::default(),
     )

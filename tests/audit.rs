@@ -25,7 +25,7 @@ const AS_ROOT: [(&str, &str); 1] = [("impersonate-user", "root")];
 #[tokio::test]
 async fn the_line_is_in_the_file_before_the_handler_runs() {
     let (desk, folder) = (Desk::new(), Folder::new());
-    let layer = desk.builder().audit(audit::jsonl(folder.file()));
+    let layer = desk.unrecorded().audit(audit::jsonl(folder.file()));
     let layer = layer.build().unwrap();
     let file = folder.file();
     let service = layer.layer(service_fn(move |request: Request<Full<Bytes>>| {
@@ -54,7 +54,7 @@ async fn the_line_is_in_the_file_before_the_handler_runs() {
 async fn a_sink_that_does_not_take_the_event_refuses_the_request_and_recovers() {
     let desk = Desk::new();
     let sink = Moody::new(Mood::Well);
-    let layer = desk.builder().audit(sink.clone());
+    let layer = desk.unrecorded().audit(sink.clone());
     let layer = layer.deadline(Duration::from_secs(2)).build().unwrap();
     for mood in [
         Mood::Fails,
@@ -96,7 +96,7 @@ async fn a_sink_that_does_not_take_the_event_refuses_the_request_and_recovers() 
 #[tokio::test]
 async fn plain_requests_do_not_ask_the_sink() {
     let desk = Desk::new();
-    let layer = desk.builder().audit(Moody::new(Mood::Fails));
+    let layer = desk.unrecorded().audit(Moody::new(Mood::Fails));
     let layer = layer.build().unwrap();
     let seen = desk.as_carol(&layer, &[]).await;
     seen.assert_ran_as("carol", None);
@@ -106,7 +106,7 @@ async fn plain_requests_do_not_ask_the_sink() {
 async fn a_sink_that_panics_at_the_end_takes_nothing_down() {
     let desk = Desk::new();
     let sink = Moody::new(Mood::Well).completes(Mood::Panics);
-    let layer = desk.builder().audit(sink.clone()).build().unwrap();
+    let layer = desk.unrecorded().audit(sink.clone()).build().unwrap();
     let seen = desk.as_carol(&layer, &AS_ALICE).await;
     seen.assert_ran_as("alice", Some("carol"));
     assert_eq!(sink.kept.named(EventName::Completed).len(), 1);
@@ -277,7 +277,7 @@ async fn a_denial_before_the_look_up_names_whom_was_asked_for() {
 #[tokio::test]
 async fn plain_requests_and_bad_tokens_leave_nothing() {
     let (desk, folder) = (Desk::new(), Folder::new());
-    let layer = desk.builder().audit(audit::jsonl(folder.file()));
+    let layer = desk.unrecorded().audit(audit::jsonl(folder.file()));
     let layer = layer.build().unwrap();
     desk.as_carol(&layer, &[])
         .await
@@ -298,7 +298,7 @@ async fn plain_requests_and_bad_tokens_leave_nothing() {
 #[tokio::test]
 async fn no_part_of_a_token_is_in_the_file() {
     let (desk, folder) = (Desk::new(), Folder::new());
-    let layer = desk.builder().audit(audit::jsonl(folder.file()));
+    let layer = desk.unrecorded().audit(audit::jsonl(folder.file()));
     let layer = layer.build().unwrap();
     let token = desk.carol();
     let uri = format!("/orders?access_token={token}");

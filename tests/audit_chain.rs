@@ -185,7 +185,7 @@ async fn a85_a_number_that_nothing_can_follow_is_no_record() {
         let (desk, folder) = (Desk::new(), Folder::new());
         fs::write(folder.file(), forged(size)).unwrap();
         let chain = audit::chained(folder.file());
-        assert!(desk.builder().audit(chain).build().is_err());
+        assert!(desk.unrecorded().audit(chain).build().is_err());
     }
     assert!(verify(&forged(1 << 63)).is_intact());
 }

@@ -27,7 +27,7 @@ use tower_impersonate::audit::{self, AuditSink, Rotation, SyncOn};
 
 /// Why the layer could not be built.
 fn refused(desk: &Desk, sink: impl AuditSink + 'static) -> String {
-    let error = desk.builder().audit(sink).build().unwrap_err();
+    let error = desk.unrecorded().audit(sink).build().unwrap_err();
     error.source().and_then(Error::source).unwrap().to_string()
 }
 

@@ -38,7 +38,7 @@ const BAD_MOODS: [Mood; 5] = [
 ];
 
 fn over(desk: &Desk, sink: impl AuditSink + 'static) -> ImpersonationLayer {
-    desk.builder().audit(sink).build().unwrap()
+    desk.unrecorded().audit(sink).build().unwrap()
 }
 
 /// How many lost events the written ones tell of.
@@ -434,7 +434,7 @@ fn numbers_out_of_bounds_are_found_when_the_layer_is_built() {
         audit::shared(audit::witnessed(Moody::new(Mood::Well), missing())),
     ];
     for (index, sink) in bad.into_iter().enumerate() {
-        let built = desk.builder().audit(sink).build();
+        let built = desk.unrecorded().audit(sink).build();
         assert!(matches!(built, Err(ConfigError::Audit(_))), "{index}");
     }
     let good: [Arc<dyn AuditSink>; 3] = [
@@ -443,7 +443,7 @@ fn numbers_out_of_bounds_are_found_when_the_layer_is_built() {
         audit::shared(witness(1)),
     ];
     for sink in good {
-        assert!(desk.builder().audit(sink).build().is_ok());
+        assert!(desk.unrecorded().audit(sink).build().is_ok());
     }
 }
 

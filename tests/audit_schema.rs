@@ -73,7 +73,7 @@ fn assert_golden(name: &str, line: &str) {
 async fn a_golden_file_for_each_event() {
     let (desk, folder) = (Desk::new(), Folder::new());
     let layer = desk
-        .bare()
+        .bare_unrecorded()
         .issuer(desk.accepted().tenant("acme"))
         .resolve(resolve::header("impersonate-user"))
         .resolve(resolve::role(["customers"]))

@@ -25,7 +25,7 @@ const AS_ALICE: [(&str, &str); 1] = [("impersonate-user", "alice")];
 const AS_ROOT: [(&str, &str); 1] = [("impersonate-user", "root")];
 
 fn into_file(desk: &Desk, file: &Path) -> ImpersonationLayer {
-    desk.builder().audit(audit::jsonl(file)).build().unwrap()
+    desk.unrecorded().audit(audit::jsonl(file)).build().unwrap()
 }
 
 #[tokio::test]
@@ -38,8 +38,9 @@ async fn what_a_client_sends_is_one_line_of_visible_characters() {
         let ask = Ask::user(target, Strategy::Custom).with_reason(reason);
         Resolution::from(Requested::new(claims.caller(), ask))
     });
-    let layer = desk.bare().issuer(desk.accepted()).resolve(by_reason);
+    let layer = desk.bare_unrecorded().issuer(desk.accepted());
     let layer = layer
+        .resolve(by_reason)
         .policy(policy::in_group("support"))
         .audit(audit::jsonl(folder.file()))
         .build()
@@ -183,7 +184,7 @@ fn a_file_that_cannot_be_opened_is_found_when_the_layer_is_built() {
     let (desk, folder) = (Desk::new(), Folder::new());
     let file = folder.file().join("missing").join("audit.jsonl");
     let error = desk
-        .builder()
+        .unrecorded()
         .audit(audit::jsonl(&file))
         .build()
         .unwrap_err();
@@ -191,7 +192,7 @@ fn a_file_that_cannot_be_opened_is_found_when_the_layer_is_built() {
     let cause = error.source().and_then(Error::source).unwrap().to_string();
     assert!(cause.contains("missing"), "{cause}");
 
-    let nothing = desk.builder().audit(audit::all([])).build();
+    let nothing = desk.unrecorded().audit(audit::all([])).build();
     assert!(matches!(nothing, Err(ConfigError::Audit(_))));
 }
 
@@ -200,7 +201,7 @@ async fn all_sinks_must_take_the_event() {
     let desk = Desk::new();
     let (first, second) = (Moody::new(Mood::Well), Moody::new(Mood::Well));
     let sink = audit::all([audit::shared(first.clone()), audit::shared(second.clone())]);
-    let layer = desk.builder().audit(sink).build().unwrap();
+    let layer = desk.unrecorded().audit(sink).build().unwrap();
     for taken in [Mood::Well, Mood::Slow] {
         for refused in [
             Mood::Fails,
@@ -236,7 +237,7 @@ async fn one_sink_that_panics_at_the_end_leaves_the_others_their_completion() {
         Moody::new(Mood::Well),
     );
     let sink = audit::all([audit::shared(first), audit::shared(second.clone())]);
-    let layer = desk.builder().audit(sink).build().unwrap();
+    let layer = desk.unrecorded().audit(sink).build().unwrap();
     desk.as_carol(&layer, &AS_ALICE)
         .await
         .assert_ran_as("alice", Some("carol"));
@@ -246,7 +247,7 @@ async fn one_sink_that_panics_at_the_end_leaves_the_others_their_completion() {
 #[tokio::test(start_paused = true)]
 async fn the_deadline_is_a_second_unless_it_is_said() {
     let desk = Desk::new();
-    let layer = desk.builder().audit(Moody::new(Mood::Hangs));
+    let layer = desk.unrecorded().audit(Moody::new(Mood::Hangs));
     let layer = layer.build().unwrap();
     let before = tokio::time::Instant::now();
     desk.as_carol(&layer, &AS_ALICE).await.assert_refused(503);

@@ -44,7 +44,7 @@ fn file(folder: &Folder) -> PathBuf {
 }
 
 fn over(desk: &Desk, audit: &SqliteAudit) -> ImpersonationLayer {
-    desk.builder().audit(audit.clone()).build().unwrap()
+    desk.unrecorded().audit(audit.clone()).build().unwrap()
 }
 
 /// Another user of the file, as another process would be.
@@ -125,7 +125,7 @@ async fn an_event_is_a_row_with_columns_and_the_json_that_every_sink_writes() {
         audit::shared(audit.clone()),
         audit::shared(desk.sink.clone()),
     ]);
-    let layer = desk.builder().audit(both).build().unwrap();
+    let layer = desk.unrecorded().audit(both).build().unwrap();
     for headers in [AS_ALICE, AS_ROOT, [("impersonate-user", "nobody")]] {
         desk.as_carol(&layer, &headers).await;
     }
@@ -351,7 +351,7 @@ async fn a81_a_locked_database_refuses_until_the_lock_is_gone() {
 async fn a81_a_short_lock_is_waited_for() {
     let (desk, folder) = (Desk::new(), Folder::new());
     let audit = audit::sqlite(file(&folder)).busy_timeout(Duration::from_secs(5));
-    let layer = { desk.builder() }.deadline(Duration::from_secs(30));
+    let layer = { desk.unrecorded() }.deadline(Duration::from_secs(30));
     let layer = layer.audit(audit.clone()).build().unwrap();
     let mut db = other(&file(&folder)).await;
     let held = db.begin_with("BEGIN IMMEDIATE").await.unwrap();
@@ -389,7 +389,7 @@ async fn a81_a_corrupt_database_refuses_and_a_restored_one_is_taken_up() {
         refused(&desk, &layer, "file is not a database").await;
         let error = audit.query(Query::new()).await.unwrap_err();
         assert_eq!(error.kind(), SqliteErrorKind::Database);
-        let built = desk.builder().audit(audit.clone()).build();
+        let built = desk.unrecorded().audit(audit.clone()).build();
         assert!(matches!(built, Err(ConfigError::Audit(_))));
         assert_eq!(fs::read(&path).unwrap(), garbage, "left as it is");
 
@@ -457,7 +457,7 @@ fn a_path_that_cannot_work_is_found_when_the_layer_is_built() {
         (PathBuf::new(), ""),
     ];
     for (path, expected) in bad {
-        let error = desk.builder().audit(audit::sqlite(&path)).build();
+        let error = desk.unrecorded().audit(audit::sqlite(&path)).build();
         let error = error.err().unwrap_or_else(|| panic!("{}", path.display()));
         let cause = error.source().and_then(Error::source).unwrap().to_string();
         assert!(cause.contains(expected), "{cause}");
@@ -469,13 +469,13 @@ fn a_path_that_cannot_work_is_found_when_the_layer_is_built() {
         audit::sqlite(file(&folder)).busy_timeout(Duration::ZERO),
         audit::sqlite(file(&folder)).busy_timeout(Duration::from_secs(6)),
     ] {
-        let built = desk.builder().audit(audit).build();
+        let built = desk.unrecorded().audit(audit).build();
         assert!(matches!(built, Err(ConfigError::Audit(_))));
     }
     let good = audit::sqlite(file(&folder))
         .capacity(1)
         .busy_timeout(Duration::from_millis(1));
-    assert!(desk.builder().audit(good).build().is_ok());
+    assert!(desk.unrecorded().audit(good).build().is_ok());
 }
 
 #[tokio::test]
@@ -490,7 +490,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
     runs(&desk, &over(&desk, &audit)).await;
     let newer = "INSERT INTO ti_migration VALUES ('audit', 2)";
     sqlx::query(newer).execute(&mut db).await.unwrap();
-    let error = desk.builder().audit(audit.clone()).build().unwrap_err();
+    let error = desk.unrecorded().audit(audit.clone()).build().unwrap_err();
     let cause = error.source().and_then(Error::source).unwrap().to_string();
     assert!(
         cause.starts_with("the audit database was made by a newer version"),
@@ -504,7 +504,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
 async fn many_at_once_are_all_written() {
     let (desk, folder) = (Arc::new(Desk::new()), Folder::new());
     let audit = audit::sqlite(file(&folder));
-    let layer = { desk.builder() }.deadline(Duration::from_secs(30));
+    let layer = { desk.unrecorded() }.deadline(Duration::from_secs(30));
     let layer = layer.audit(audit.clone()).build().unwrap();
     let tasks: Vec<_> = (0..64)
         .map(|_| {

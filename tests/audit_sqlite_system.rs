@@ -54,7 +54,7 @@ fn file(folder: &Folder) -> PathBuf {
 }
 
 fn over(desk: &Desk, audit: &SqliteAudit) -> ImpersonationLayer {
-    desk.builder().audit(audit.clone()).build().unwrap()
+    desk.unrecorded().audit(audit.clone()).build().unwrap()
 }
 
 async fn stored(audit: &SqliteAudit) -> Vec<Value> {

@@ -32,7 +32,7 @@ async fn the_tracing_sink_says_what_the_file_says() {
     let desk = Desk::new();
     let kept = audit::shared(desk.sink.clone());
     let sink = audit::all([kept, audit::shared(audit::tracing())]);
-    let layer = desk.builder().audit(sink).build().unwrap();
+    let layer = desk.unrecorded().audit(sink).build().unwrap();
     let headers = [
         ("impersonate-user", "alice"),
         ("impersonate-reason", "ticket 4711"),
@@ -61,7 +61,7 @@ async fn the_tracing_sink_says_what_the_file_says() {
 async fn the_tracing_sink_refuses_what_nobody_would_see() {
     let _alone = ALONE.lock().await;
     let desk = Desk::new();
-    let layer = desk.builder().audit(audit::tracing()).build().unwrap();
+    let layer = desk.unrecorded().audit(audit::tracing()).build().unwrap();
     desk.as_carol(&layer, &AS_ALICE).await.assert_refused(503);
     for (filter, request, denied) in [
         ("off", 503, 503),
@@ -116,7 +116,7 @@ async fn events_are_given_to_the_sink_inside_the_request_span() {
             .with(tracing_subscriber::fmt::layer().with_writer(std::io::sink)),
     );
     let (desk, seen) = (Desk::new(), Where::default());
-    let layer = desk.builder().audit(seen.clone()).build().unwrap();
+    let layer = desk.unrecorded().audit(seen.clone()).build().unwrap();
     desk.as_carol(&layer, &AS_ALICE).await;
     desk.as_carol(&layer, &AS_ROOT).await;
     // The body is left unread.

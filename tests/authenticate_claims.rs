@@ -236,7 +236,7 @@ async fn a39_subjects_that_look_alike_are_different_people_and_no_log_line_break
         audit::shared(audit::tracing()),
     ];
     let builder = desk
-        .bare()
+        .bare_unrecorded()
         .audit(audit::all(sinks))
         .issuer(Issuer::static_keys(ISSUER, keys).audiences([support::AUDIENCE]))
         .resolve(resolve::header("impersonate-user"))

@@ -540,6 +540,7 @@ async fn what_may_not_be_lent_touches_nothing() {
 
     let reading = office.builder(office.issuer.issuer());
     let reading = reading
+        .replacing()
         .policy(policy::in_group("support").and(policy::read_only()))
         .build()
         .unwrap();
@@ -694,6 +695,7 @@ async fn incident_a14_a_token_minted_meanwhile_loses_what_is_not_lent_any_more()
     let leases = office.leases();
     let layer = { office.builder(office.issuer.issuer()) }
         .recheck_groups(leases.recheck())
+        .replacing()
         .policy(policy::in_group("org-acme"))
         .build()
         .unwrap();

@@ -75,9 +75,9 @@ fn an_audit_that_is_not_ready_is_refused() {
     }
     let desk = Desk::new();
     let message = "the audit sink is not ready: the audit event could not be written";
-    assert_eq!(refused(desk.builder().audit(Unready)), message);
+    assert_eq!(refused(desk.unrecorded().audit(Unready)), message);
     let nowhere = audit::jsonl("/nonexistent/folder/audit.jsonl");
-    assert_eq!(refused(desk.builder().audit(nowhere)), message);
+    assert_eq!(refused(desk.unrecorded().audit(nowhere)), message);
 }
 
 #[test]
@@ -145,20 +145,95 @@ fn a_policy_whose_facts_nothing_can_tell_is_refused() {
 }
 
 #[test]
+fn a_policy_that_asks_nothing_of_the_actor_is_refused() {
+    let desk = Desk::new();
+    let whole = |policy: policy::Rule| {
+        let builder = ImpersonationLayer::builder().issuer(desk.accepted());
+        builder
+            .resolve(resolve::header("impersonate-user"))
+            .resolve(resolve::role(["desk"]))
+            .directory(desk.users.clone())
+            .audit(desk.sink.clone())
+            .policy(policy)
+    };
+    let quarter = Duration::from_secs(900);
+    let reason = policy::reason_required;
+    let support = || policy::in_group("support").and(policy::actor_enabled());
+    for policy in [
+        reason(),
+        policy::read_only(),
+        policy::fresh_login(quarter),
+        policy::actor_enabled(),
+        !policy::target_in_group("admins"),
+        !reason(),
+        reason().and(policy::fresh_login(quarter)),
+        support().or(reason()),
+        reason().or(support()),
+        reason().except(policy::target_in_group("admins")),
+    ] {
+        let built = whole(policy.clone()).build();
+        assert!(
+            matches!(built, Err(ConfigError::PolicyForEverybody)),
+            "{policy:?}"
+        );
+    }
+    for policy in [
+        support().and(reason()),
+        reason().and(support()),
+        support()
+            .or(policy::staff())
+            .except(policy::target_in_group("admins")),
+        policy::takes_group(["desk"]),
+        policy::allow_all(),
+        policy::allow_all().and(reason()),
+        policy::deny_all(),
+        !policy::in_group("customers"),
+        policy::custom(|_| policy::Ruling::allow()),
+    ] {
+        assert!(whole(policy.clone()).build().is_ok(), "{policy:?}");
+    }
+    assert_eq!(
+        refused(whole(reason())),
+        "the policy asks nothing of the actor, so everybody could act as others: ask something, such as \
+         `in_group`, or say `allow_all`"
+    );
+}
+
+#[test]
+fn what_counts_once_is_not_set_twice() {
+    let desk = Desk::new();
+    let twice: [(&str, &dyn Fn(Builder) -> Builder); 2] = [
+        ("policy", &|b| b.policy(policy::in_group("desk"))),
+        ("audit", &|b| b.audit(desk.sink.clone())),
+    ];
+    for (setting, set) in twice {
+        let once = ImpersonationLayer::builder().issuer(desk.accepted());
+        let message = format!("`{setting}` is called twice, and only one could count");
+        assert_eq!(refused(set(set(once))), message);
+        let said = refused(set(set(desk.builder()).replacing()));
+        assert_eq!(said, message, "said too late");
+        assert!(set(desk.builder().replacing()).build().is_ok());
+    }
+}
+
+#[test]
 fn a_strategy_that_is_not_sound_is_refused() {
     let desk = Desk::new();
     let prefix = "a strategy is not configured soundly: ";
     for (name, reason) in [
-        ("", "the user header's name is not a header name"),
+        ("", "the user header's name is no name of a header"),
         (
             "not a header",
-            "the user header's name is not a header name",
+            "the user header's name is no name of a header",
         ),
         (
             "impersonate-user:",
-            "the user header's name is not a header name",
+            "the user header's name is no name of a header",
         ),
-        ("b\u{fc}rger", "the user header's name is not a header name"),
+        (
+            "b\u{fc}rger",
+            "the user header's name is no name of a header",
+        ),
         (
             "impersonate-group",
             "the user header has the name of another impersonation header",
@@ -174,6 +249,13 @@ fn a_strategy_that_is_not_sound_is_refused() {
     ] {
         let builder = desk.builder().resolve(resolve::header(name));
         assert_eq!(refused(builder), format!("{prefix}{reason}"), "{name}");
+    }
+    for name in ["cookie", "User-Agent", "x-request-id"] {
+        let told = refused(desk.builder().resolve(resolve::header(name)));
+        assert!(
+            told.contains(&format!("`{}`", name.to_lowercase())),
+            "{told}"
+        );
     }
     for characters in [",", "|;", " ", "\"", "\u{fc}", "\n"] {
         let header = resolve::header("impersonate-user").also_allow(characters);
@@ -284,7 +366,11 @@ fn issuers_that_cannot_work_are_refused() {
         ),
         (
             pool("eu-west-1", "../evil"),
-            r#"issuer "https://cognito-idp.eu-west-1.amazonaws.com/../evil": not a region and a pool ID"#,
+            r#"issuer "https://cognito-idp.eu-west-1.amazonaws.com/../evil": not a region and the ID of a pool there, as `eu-west-1` and `eu-west-1_Ab12Cd34E`"#,
+        ),
+        (
+            pool("eu-west-1", "us-east-1_Ab12Cd34E"),
+            r#"issuer "https://cognito-idp.eu-west-1.amazonaws.com/us-east-1_Ab12Cd34E": not a region and the ID of a pool there, as `eu-west-1` and `eu-west-1_Ab12Cd34E`"#,
         ),
         (
             pool("eu-west-1", "eu-west-1_Ab12Cd34E").at_jwt(),

@@ -481,7 +481,7 @@ fn multi_issuer_tells_who_may_act_as_whom_and_what_a_rotation_does() {
         "Alice, with the new key 200 ran as alice-sub; keys of Acme fetched: 2",
         "Alice, with the old key 401 did not run; keys of Acme fetched: 2",
         "Alice, with the new key once more 200 ran as alice-sub; keys of Acme fetched: 2",
-        "Globex and the staff, all the while: requests, 0 of them refused",
+        "Globex and the staff, all the while: some requests, 0 of them refused",
         "keys of Globex fetched: 1, of the staff: 1",
     ];
     assert_eq!(lines, expected);

@@ -377,7 +377,7 @@ async fn it_shares_a_file_with_the_audit() {
     let (audit, store) = (audit::sqlite(file(&folder)), grant::sqlite(file(&folder)));
     audit.check().unwrap();
     store.check().unwrap();
-    let layer = desk.builder().audit(audit.clone()).build().unwrap();
+    let layer = desk.unrecorded().audit(audit.clone()).build().unwrap();
     let id = *started(&store, "carol").await.id();
     desk.as_carol(&layer, &[("impersonate-user", "alice")])
         .await

@@ -191,7 +191,13 @@ async fn p3_p30_people_are_told_apart_by_issuer_and_sub() {
         .of(STAFF)
         .or(policy::in_group("support").of(ISSUER));
     let api = Api::with(
-        |builder| builder.issuer(accepted).directory(people).policy(policy),
+        |builder| {
+            builder
+                .replacing()
+                .issuer(accepted)
+                .directory(people)
+                .policy(policy)
+        },
         |manage| manage.starts_per_minute(2),
         GrantLimits::default(),
     )

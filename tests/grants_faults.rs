@@ -60,7 +60,7 @@ async fn h12_a_right_that_is_lost_during_the_start_is_of_no_use() {
     let api = Api::at(
         desk,
         grants,
-        |builder| builder.audit(demoting),
+        |builder| builder.replacing().audit(demoting),
         |manage| manage,
     )
     .await;
@@ -122,7 +122,7 @@ async fn h12_an_extension_that_does_not_happen_is_taken_back() {
         let api = Api::at(
             desk,
             grants,
-            |builder| builder.audit(between),
+            |builder| builder.replacing().audit(between),
             |manage| manage,
         )
         .await;
@@ -284,7 +284,12 @@ async fn incident_a11_what_cannot_be_recorded_does_not_start_and_ends_all_the_sa
     for mood in MOODS {
         let sink = Moody::new(mood);
         let audit = sink.clone();
-        let builder = |builder: Builder| builder.audit(audit).deadline(Duration::from_millis(200));
+        let builder = |builder: Builder| {
+            builder
+                .replacing()
+                .audit(audit)
+                .deadline(Duration::from_millis(200))
+        };
         let api = Api::with(
             builder,
             |manage| manage.starts_per_minute(1000),

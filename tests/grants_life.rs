@@ -225,7 +225,12 @@ async fn p31_an_extension_does_not_outrun_an_end_and_the_chain_verifies() {
     let folder = Folder::new();
     let limits = GrantLimits::default().longest(Duration::from_secs(7200));
     let chained = audit::chained(folder.file());
-    let api = Api::with(|builder| builder.audit(chained), |manage| manage, limits).await;
+    let api = Api::with(
+        |builder| builder.replacing().audit(chained),
+        |manage| manage,
+        limits,
+    )
+    .await;
     let shop = Shop::behind(api.layer.clone()).await;
     let (mut moved, rounds) = (0, 10);
     for _ in 0..rounds {

@@ -27,7 +27,7 @@ use tower_impersonate::middleware::Builder;
 use tower_impersonate::policy::{self, Ruling};
 
 async fn judged_by(policy: impl policy::Policy + 'static) -> Api {
-    let policy = |builder: Builder| builder.policy(policy);
+    let policy = |builder: Builder| builder.replacing().policy(policy);
     let often = |manage: tower_impersonate::manage::ManageBuilder| manage.starts_per_minute(1000);
     Api::with(policy, often, GrantLimits::default()).await
 }

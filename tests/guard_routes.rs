@@ -254,7 +254,7 @@ async fn p17_p19_a_handler_returns_the_refusal_with_a_question_mark() {
     let desk = Desk::new();
     let log = Done::default();
     let rule = policy::in_group("support").and(policy::read_only());
-    let app = router(&log).layer(desk.builder().policy(rule).build().unwrap());
+    let app = router(&log).layer(desk.undecided().policy(rule).build().unwrap());
     let (status, headers, body) =
         send(&app, ask("GET", "/visit", &desk.carol(), &[AS_ALICE])).await;
     assert_eq!((status.as_u16(), done(&log)), (403, vec![]));
@@ -526,7 +526,7 @@ async fn an_upgrade_does_not_pass_for_reading_unless_the_application_says_so() {
     let desk = Desk::new();
     let read_only = || {
         let rule = policy::in_group("support").and(policy::read_only());
-        let builder = desk.builder().policy(rule);
+        let builder = desk.undecided().policy(rule);
         builder.upgrades(Upgrades::HandlerWatches)
     };
     let strict = echoing(&read_only().build().unwrap()).await;

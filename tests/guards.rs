@@ -79,7 +79,7 @@ type Impersonating = (
 
 fn read_only(desk: &Desk) -> Builder {
     let rule = policy::in_group("support").and(policy::read_only());
-    desk.builder().policy(rule)
+    desk.undecided().policy(rule)
 }
 
 /// An application that keeps what it wrote, and for whom.
@@ -365,6 +365,7 @@ async fn what_the_audit_does_not_take_is_503_and_the_handler_does_not_run_either
             }
         };
         let layer = read_only(&desk)
+            .replacing()
             .audit(FailsAtDenials(fault))
             .measure(measure);
         let layer = layer.build().unwrap();
@@ -382,6 +383,7 @@ async fn what_the_audit_does_not_take_is_503_and_the_handler_does_not_run_either
     assert_eq!((ran.load(Ordering::SeqCst), shop.wrote().len()), (0, 0));
     // One that only takes its time is waited for.
     let layer = read_only(&desk)
+        .replacing()
         .audit(Slow(desk.sink.clone()))
         .build()
         .unwrap();
@@ -754,6 +756,7 @@ async fn p21_read_only_never_keeps_the_audit_from_writing() {
         tower_impersonate::audit::shared(desk.sink.clone()),
     ];
     let layer = read_only(&desk)
+        .replacing()
         .audit(tower_impersonate::audit::all(sinks))
         .build()
         .unwrap();

@@ -28,7 +28,7 @@ async fn k01_without_the_header_the_caller_is_the_principal() {
 async fn k02_a_policy_that_fails_refuses_before_the_handler() {
     let desk = Desk::new();
     let broken = |_: &Attempt<'_>| -> Ruling { panic!("the policy panics") };
-    let layer = desk.builder().policy(broken).build().unwrap();
+    let layer = desk.undecided().policy(broken).build().unwrap();
     desk.as_carol(&layer, AS_ALICE).await.assert_refused(503);
     desk.assert_silent();
     desk.as_carol(&layer, &[])
@@ -112,7 +112,7 @@ async fn k15_k16_the_right_to_some_targets_is_not_the_right_to_others() {
     let robot = Identity::new(ISSUER, "robot").with_groups(["service-accounts"]);
     desk.users.insert(robot.enabled_account());
     let rule = policy::in_group("support").and(policy::target_in_group("service-accounts"));
-    let layer = desk.builder().policy(rule).build().unwrap();
+    let layer = desk.undecided().policy(rule).build().unwrap();
     desk.as_carol(&layer, AS_ALICE).await.assert_refused(403);
     desk.assert_denied("carol", Some("alice"), "target_in_group(service-accounts)");
     let seen = desk
@@ -194,7 +194,7 @@ async fn h01_h02_h03_administrators_only() {
     let desk = Desk::new();
     second_root(&desk);
     let layer = desk
-        .builder()
+        .undecided()
         .policy(policy::in_group("admins"))
         .build()
         .unwrap();
@@ -211,7 +211,7 @@ async fn h04_h05_h06_administrators_and_staff() {
     let above = policy::target_in_group("admins").or(policy::target_in_group("support"));
     let staff = policy::in_group("support").except(above);
     let rule = policy::in_group("admins").or(staff);
-    let layer = desk.builder().policy(rule).build().unwrap();
+    let layer = desk.undecided().policy(rule).build().unwrap();
     let all = ["second-root", "dora", "alice"];
     assert_eq!(may_be(&desk, &layer, "root", "admins").await, all);
     assert_eq!(may_be(&desk, &layer, "carol", "support").await, ["alice"]);

@@ -70,6 +70,7 @@ async fn act_vouched_by_its_issuer_needs_no_groups_of_the_actor() {
     let layer = trusting(&desk)
         .resolve(resolve::act())
         .resolve(resolve::header("impersonate-user"))
+        .replacing()
         .policy(policy::vouched_by(ISSUER))
         .build()
         .unwrap();
@@ -85,6 +86,7 @@ async fn act_vouched_by_its_issuer_needs_no_groups_of_the_actor() {
     let elsewhere = trusting(&desk)
         .issuer(TestIssuer::offline(OTHER).issuer())
         .resolve(resolve::act())
+        .replacing()
         .policy(policy::vouched_by(OTHER))
         .build()
         .unwrap();

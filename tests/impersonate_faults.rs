@@ -242,7 +242,7 @@ async fn a_policy_that_panics_in_either_step_is_503() {
     };
     for step in [false, true] {
         let desk = Desk::new();
-        let layer = desk.builder().policy(in_step(step)).build().unwrap();
+        let layer = desk.undecided().policy(in_step(step)).build().unwrap();
         let seen = desk.as_carol(&layer, AS_ALICE).await;
         seen.assert_refused(503);
         assert_eq!(seen.cause(), "a plug-in panicked");
@@ -299,22 +299,43 @@ async fn a_mapping_that_panics_is_503_and_the_record_says_failure() {
 
 #[tokio::test]
 async fn the_policy_is_asked_on_every_request() {
-    let desk = Desk::new();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
-    let policy = move |_: &Attempt<'_>| {
-        count.fetch_add(1, Ordering::SeqCst);
-        Ruling::allow()
-    };
-    let layer: ImpersonationLayer = desk.builder().policy(policy).build().unwrap();
-    for requests in 1..=3 {
-        desk.as_carol(&layer, AS_ALICE)
-            .await
-            .assert_ran_as("alice", Some("carol"));
-        assert_eq!(
-            asked.load(Ordering::SeqCst),
-            3 * requests,
-            "both steps, and the first once more with the actor's standing"
-        );
+    // What lacks no fact is not asked about the actor again, once the directory was.
+    for (before_the_target, asked_each_time) in [
+        (Ruling::allow(), 2),
+        (Ruling::unknown("a fact of the directory"), 3),
+    ] {
+        let desk = Desk::new();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let policy = move |attempt: &Attempt<'_>| {
+            count.fetch_add(1, Ordering::SeqCst);
+            match attempt.target() {
+                None => before_the_target.clone(),
+                Some(_) => Ruling::allow(),
+            }
+        };
+        let layer: ImpersonationLayer = desk.undecided().policy(policy).build().unwrap();
+        for requests in 1..=3 {
+            desk.as_carol(&layer, AS_ALICE)
+                .await
+                .assert_ran_as("alice", Some("carol"));
+            assert_eq!(asked.load(Ordering::SeqCst), asked_each_time * requests);
+        }
     }
+}
+
+#[tokio::test]
+async fn a_policy_that_allowed_too_early_decides_about_the_pair() {
+    // It takes what nobody knows for a yes, and learns better from the directory.
+    let desk = Desk::new();
+    let hasty = |attempt: &Attempt<'_>| match attempt.actor().rank() {
+        Some(rank) if rank < 5 => Ruling::deny("rank"),
+        _ => Ruling::allow(),
+    };
+    let low = Identity::new(ISSUER, "carol").with_rank(1);
+    desk.users.insert(low.enabled_account());
+    let layer = desk.undecided().policy(hasty).build().unwrap();
+    let refused = desk.as_carol(&layer, AS_ALICE).await;
+    refused.assert_refused(403);
+    assert_eq!(desk.sink.events()[0]["impersonation.deny.rule"], "rank");
 }

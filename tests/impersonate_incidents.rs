@@ -110,7 +110,7 @@ async fn incident_a5_targets_that_one_may_not_have_look_like_those_that_do_not_e
 async fn incident_a11_a_request_that_cannot_be_recorded_is_refused() {
     for fault in FAULTS {
         let desk = Desk::new();
-        let layer = desk.builder().audit(BrokenSink(fault)).build().unwrap();
+        let layer = desk.unrecorded().audit(BrokenSink(fault)).build().unwrap();
         desk.as_carol(&layer, AS_ALICE).await.assert_refused(503);
         // A denial, too, must be on record before it is told.
         let denied = [("impersonate-user", "root")];

@@ -29,6 +29,22 @@ fn central(desk: &Desk, header: resolve::Header) -> ImpersonationLayer {
 }
 
 #[tokio::test]
+async fn where_there_is_one_issuer_staff_need_not_say_it() {
+    let desk = Desk::new();
+    let layer = desk
+        .bare()
+        .issuer(desk.accepted().staff())
+        .resolve(resolve::header("impersonate-user"))
+        .policy(policy::in_group("support"))
+        .build()
+        .unwrap();
+    let seen = desk
+        .as_carol(&layer, &[("impersonate-user", "alice")])
+        .await;
+    seen.assert_ran_as("alice", Some("carol"));
+}
+
+#[tokio::test]
 async fn staff_says_the_targets_issuer_or_the_configured_one_is_meant() {
     let desk = Desk::new();
     let layer = central(&desk, resolve::header("impersonate-user"));

@@ -234,7 +234,7 @@ async fn a_reason_does_not_look_like_further_fields_in_a_text_log() {
     let _default = scoped(registry().with(log.text_layer()));
     let desk = Desk::new();
     let sink = tower_impersonate::audit::tracing();
-    let layer = desk.builder().audit(sink).build().unwrap();
+    let layer = desk.unrecorded().audit(sink).build().unwrap();
     let forged = r#"x, impersonation.actor.sub: "root""#;
     let headers = [
         ("impersonate-user", "alice"),

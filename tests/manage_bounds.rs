@@ -163,7 +163,9 @@ async fn a_limit_of_time_in_the_policy_is_no_matter_of_asking() {
         }
     });
     let layer = |builder: tower_impersonate::middleware::Builder| {
-        builder.policy(desk_api::usual_policy().and(short))
+        builder
+            .replacing()
+            .policy(desk_api::usual_policy().and(short))
     };
     let api = Api::with(layer, |manage| manage, GrantLimits::default()).await;
     let carol = api.carol();

@@ -229,6 +229,7 @@ async fn nothing_that_fails_keeps_an_impersonation_alive() {
                     }
                 });
                 builder
+                    .replacing()
                     .policy(judged)
                     .directory(move |wanted: &TargetRef| match directory.is_on() {
                         true => Answer::now(Err(LookupError::unavailable("down"))),
@@ -305,7 +306,7 @@ async fn rights_are_those_of_who_is_really_there() {
     // Acting as somebody with the right is none.
     let security = policy::in_group("support");
     let other = Api::with(
-        |builder| builder.policy(security),
+        |builder| builder.replacing().policy(security),
         |manage| manage,
         GrantLimits::default(),
     )
@@ -390,7 +391,7 @@ async fn an_extension_is_another_decision() {
         false => policy::Ruling::allow(),
     });
     let api = Api::with(
-        |builder| builder.policy(policy),
+        |builder| builder.replacing().policy(policy),
         |manage| manage,
         GrantLimits::default(),
     )

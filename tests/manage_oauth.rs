@@ -403,7 +403,7 @@ async fn an_exchange_is_another_decision() {
         false => policy::Ruling::allow(),
     });
     let api = Api::with(
-        |builder| builder.policy(policy),
+        |builder| builder.replacing().policy(policy),
         |manage| manage,
         GrantLimits::default(),
     )

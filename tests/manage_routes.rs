@@ -404,6 +404,12 @@ fn what_could_not_work_is_an_error_of_build() {
         ),
         (
             Manage::builder(&layer)
+                .rights([right(Right::GrantsRead, policy::read_only())])
+                .build(),
+            "RightForEverybody",
+        ),
+        (
+            Manage::builder(&layer)
                 .rights([right(
                     Right::GrantsRead,
                     rule().of("https://elsewhere.example.com"),
@@ -457,6 +463,7 @@ fn what_could_not_work_is_an_error_of_build() {
     );
     let nobody = usual()
         .mint(&minter)
+        .replacing()
         .policy(policy::allow_all())
         .build()
         .unwrap();

@@ -230,7 +230,7 @@ async fn usernames_of_any_spelling_stay_one_name() {
 async fn the_answers_of_the_layer_are_those_of_the_route() {
     let api = Api::with(
         |builder| {
-            builder.policy(
+            builder.replacing().policy(
                 policy::in_group("support")
                     .and(policy::reason_required())
                     .and(policy::fresh_login(Duration::from_secs(600))),
@@ -550,7 +550,7 @@ async fn staff_says_where_the_user_is() {
         .staff();
     let policy = policy::in_group("support").of("https://staff.example.com");
     let api = Api::with(
-        |builder| builder.issuer(accepted).policy(policy),
+        |builder| builder.replacing().issuer(accepted).policy(policy),
         |manage| manage,
         GrantLimits::default(),
     )
@@ -644,7 +644,7 @@ async fn an_app_client_has_no_more_than_its_limit() {
 #[tokio::test]
 async fn what_fails_behind_the_route_is_503_and_starts_nothing() {
     let broken = Api::with(
-        |builder| builder.audit(failing()),
+        |builder| builder.replacing().audit(failing()),
         |manage| manage,
         GrantLimits::default(),
     )
@@ -657,7 +657,11 @@ async fn what_fails_behind_the_route_is_503_and_starts_nothing() {
         (503, Some("1"))
     );
     let panics = Api::with(
-        |builder| builder.policy(policy::custom(|_| panic!("a policy that panics"))),
+        |builder| {
+            builder
+                .replacing()
+                .policy(policy::custom(|_| panic!("a policy that panics")))
+        },
         |manage| manage,
         GrantLimits::default(),
     )
@@ -702,7 +706,7 @@ fn failing() -> impl tower_impersonate::audit::AuditSink {
 async fn a_policy_may_narrow_what_is_asked_for() {
     let policy = policy::in_group("support").and(policy::read_only());
     let api = Api::with(
-        |builder| builder.policy(policy),
+        |builder| builder.replacing().policy(policy),
         |manage| manage,
         GrantLimits::default(),
     )
@@ -785,7 +789,7 @@ async fn of_two_starts_that_pass_each_other_one_is_taken_back() {
     let both = std::sync::Arc::new(tokio::sync::Barrier::new(2));
     let slow = Slow(sink.clone(), both);
     let api = Api::with(
-        |builder| builder.audit(slow),
+        |builder| builder.replacing().audit(slow),
         |manage| manage,
         GrantLimits::default(),
     )

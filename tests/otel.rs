@@ -250,7 +250,7 @@ async fn nothing_that_names_a_person_leaves_uncovered() {
             audit::shared(audit::tracing()),
         ]);
         let limit = DenialLimit::new(1, Duration::from_secs(60));
-        let layer = desk.builder().audit(sink).denial_limit(limit);
+        let layer = desk.unrecorded().audit(sink).denial_limit(limit);
         let layer = layer.build().unwrap();
         let denied = [
             ("impersonate-user", "nobody-known"),
@@ -361,7 +361,7 @@ async fn an_audit_event_is_one_log_record_with_its_fields_once() {
     let backend = Backend::new(Vocabulary::new());
     let desk = Desk::new();
     let sink = otel::audit(backend.loggers.logger("audit"));
-    let layer = desk.builder().audit(sink).build().unwrap();
+    let layer = desk.unrecorded().audit(sink).build().unwrap();
     let headers = [AS_ALICE[0], ("impersonate-reason", "ticket 4711")];
     assert_eq!(ask(&layer, get(&desk.carol(), &headers)).await, 200);
     assert_eq!(
@@ -436,8 +436,10 @@ async fn events_that_would_go_nowhere_are_not_acknowledged() {
     let nowhere = stamping().build();
     let somewhere = stamping().with_simple_exporter(exporter.clone()).build();
     let desk = Desk::new();
-    let over =
-        |provider: &SdkLoggerProvider| desk.builder().audit(otel::audit(provider.logger("audit")));
+    let over = |provider: &SdkLoggerProvider| {
+        desk.unrecorded()
+            .audit(otel::audit(provider.logger("audit")))
+    };
     let refused = over(&nowhere).build().unwrap_err();
     assert!(refused.to_string().contains("audit"), "{refused}");
     let layer = over(&somewhere).build().unwrap();
@@ -466,7 +468,7 @@ async fn metrics_count_what_happened() {
     ] {
         ask(&layer, get(token, headers)).await;
     }
-    let failing = desk.builder().audit(Moody::new(Mood::Fails));
+    let failing = desk.unrecorded().audit(Moody::new(Mood::Fails));
     let failing = failing.measure(otel::metrics(&meters.meter("test")));
     assert_eq!(
         ask(&failing.build().unwrap(), get(&carol, &AS_ALICE)).await,
@@ -601,7 +603,7 @@ async fn a91_no_secret_is_in_what_is_exported() {
     let backend = Backend::new(Vocabulary::new());
     let desk = Desk::new();
     let sink = otel::audit(backend.loggers.logger("audit"));
-    let layer = desk.builder().audit(sink).build().unwrap();
+    let layer = desk.unrecorded().audit(sink).build().unwrap();
     let token = desk.carol();
     let tampered = format!("{}x", &token[..token.len() - 3]);
     let headers = [

@@ -228,7 +228,7 @@ async fn a_waiting_request_that_is_dropped_leaves_nothing_but_its_completion() {
 
     // While the sink waits: the record was begun.
     let sink = Moody::new(Mood::Hangs);
-    let layer = desk.builder().audit(sink.clone()).build().unwrap();
+    let layer = desk.unrecorded().audit(sink.clone()).build().unwrap();
     let request = get(&desk.carol(), &AS_ALICE).map(|_| Rc::clone(&body));
     let mut future = Box::pin(layer.layer(inner()).oneshot(request));
     assert!(poll(&mut future).is_pending());

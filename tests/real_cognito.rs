@@ -251,7 +251,7 @@ async fn machines_act_only_where_header_and_policy_name_them() {
 
     let header = resolve::header("run-as").machines();
     let named = desk.builder(desk.issuer()).resolve(header);
-    let named = serve(named.policy(policy::machines([sub.as_str()]))).await;
+    let named = serve(named.replacing().policy(policy::machines([sub.as_str()]))).await;
     let alice = desk.alice();
     let seen = named.get(&bot, &[("run-as", &alice)]).await;
     desk.assert_acted(&seen, &sub, "alice", &["customers", "beta"])
@@ -295,13 +295,18 @@ async fn an_administrator_of_one_pool_is_nobody_in_another() {
         ("impersonate-issuer", issuer.as_str()),
     ];
 
-    let anywhere = serve(both().policy(policy::in_group("admins"))).await;
+    let anywhere = serve(both().replacing().policy(policy::in_group("admins"))).await;
     let seen = anywhere.get(&mallory, &[]).await;
     seen.assert_ran_as(&desk.other.sub("mallory"), None);
     assert_eq!(seen.body["groups"], json!(["admins"]));
     let seen = anywhere.get(&mallory, &headers).await;
     seen.assert_refused(403);
-    let pinned = serve(both().policy(policy::in_group("admins").of(issuer.as_str()))).await;
+    let pinned = serve(
+        both()
+            .replacing()
+            .policy(policy::in_group("admins").of(issuer.as_str())),
+    )
+    .await;
     pinned.get(&mallory, &headers).await.assert_refused(403);
     let denied = desk.sink.named(EventName::Denied);
     assert_eq!((denied.len(), desk.sink.events().len()), (2, 2));
@@ -341,7 +346,12 @@ async fn who_takes_a_role_stays_who_it_is() {
     let role = desk
         .bare(desk.issuer())
         .resolve(resolve::role(["support", "beta"]));
-    let server = serve(role.policy(rule).directory(directory::memory([]))).await;
+    let server = serve(
+        role.replacing()
+            .policy(rule)
+            .directory(directory::memory([])),
+    )
+    .await;
     let root = desk.pool.sign_in("web", "root").await.access;
     let sub = desk.pool.sub("root");
 
@@ -392,7 +402,10 @@ async fn the_pool_itself_says_who_the_target_is() {
     // The pool's groups: Root is an administrator, and whoever may do so acts with Root's groups.
     let seen = act(&server, &carol, "root").await;
     desk.assert_denied(&seen, "not(target_in_group(admins))");
-    let no_exception = desk.asking_the_pool().policy(policy::in_group("support"));
+    let no_exception = desk
+        .asking_the_pool()
+        .replacing()
+        .policy(policy::in_group("support"));
     let seen = act(&serve(no_exception).await, &carol, "root").await;
     desk.assert_acted(&seen, &sub, "root", &["admins"]).await;
 

@@ -220,7 +220,7 @@ async fn machines_act_only_where_header_and_policy_name_them() {
     desk.assert_denied(&seen, "machine");
 
     let named = desk.bare().issuer(desk.issuer()).resolve(header());
-    let named = serve(named.policy(policy::machines(["support-bot"]))).await;
+    let named = serve(named.replacing().policy(policy::machines(["support-bot"]))).await;
     let seen = named.get(&bot, AS_ALICE).await;
     desk.assert_alice(&seen, "support-bot", "header").await;
     let seen = named.get(&app, AS_ALICE).await;
@@ -248,7 +248,7 @@ async fn an_exchanged_token_runs_as_its_subject_with_the_actor_recorded() {
     seen.assert_ran_as("alice", Some("carol"));
     desk.assert_audited("carol", "alice", "act").await;
 
-    let vouched = serve(acting().policy(policy::vouched_by(desk.url()))).await;
+    let vouched = serve(acting().replacing().policy(policy::vouched_by(desk.url()))).await;
     let seen = vouched.get(&exchanged, &[]).await;
     seen.assert_ran_as("alice", Some("carol"));
     desk.assert_audited("carol", "alice", "act").await;

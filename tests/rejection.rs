@@ -27,7 +27,7 @@ fn strict(desk: &Desk) -> Builder {
         .or(policy::in_group("leads").and(policy::reason_required()))
         .or(policy::in_group("readers").and(policy::read_only()))
         .or(policy::in_group("admins").and(policy::fresh_login(Duration::from_secs(900))));
-    desk.builder().policy(rule)
+    desk.undecided().policy(rule)
 }
 
 fn nested() -> impl tower_impersonate::resolve::Resolve {

@@ -164,7 +164,7 @@ async fn what_waits_is_stamped_no_less() {
     let otel = Exported::new();
     let _default = scoped(subscriber(&otel));
     let desk = Desk::new();
-    let layer = desk.builder().directory(slow(desk.users.clone()));
+    let layer = desk.unrecorded().directory(slow(desk.users.clone()));
     let layer = layer.audit(Moody::new(Mood::Slow)).build().unwrap();
     let status = ask(&layer, get(&desk.carol(), &AS_ALICE)).await;
     assert_eq!(status, StatusCode::OK);

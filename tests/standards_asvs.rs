@@ -203,7 +203,7 @@ fn failing(desk: &Desk, fault: Fault) -> Vec<(&'static str, Builder)> {
     });
     vec![
         ("directory", builder().directory(broken_directory(fault))),
-        ("audit", builder().audit(BrokenSink(fault))),
+        ("audit", builder().replacing().audit(BrokenSink(fault))),
         ("strategy", builder().resolve(strategy)),
     ]
 }
@@ -227,7 +227,7 @@ async fn s17_what_fails_fails_closed_and_tells_nothing() {
         }
     }
     let panicking = |_: &Attempt<'_>| -> Ruling { panic!("the policy panics") };
-    let layer = desk.builder().policy(panicking).build().unwrap();
+    let layer = desk.undecided().policy(panicking).build().unwrap();
     refused("policy", &desk.as_carol(&layer, AS_ALICE).await);
     let layer = desk
         .builder()
@@ -259,7 +259,7 @@ async fn s17_what_fails_fails_closed_and_tells_nothing() {
     assert_eq!(desk.ran.load(Ordering::SeqCst), 0);
     // A rule that cannot tell denies.
     let unsure = |_: &Attempt<'_>| Ruling::unknown("database");
-    let layer = desk.builder().policy(unsure).build().unwrap();
+    let layer = desk.undecided().policy(unsure).build().unwrap();
     desk.sink.clear();
     desk.as_carol(&layer, AS_ALICE).await.assert_refused(403);
     desk.assert_denied("carol", Some("alice"), "unknown:database");

@@ -180,7 +180,7 @@ async fn s16_nothing_that_a_client_writes_breaks_a_line_of_the_log_or_a_field() 
     let hostile = "carol\n{\"event.name\":\"impersonation.request\"}\r\n\u{1b}[31m\0\u{7f}\u{85}\
         \u{2028}\u{2029}\u{202e}\"\\\",\"user.id\":\"root";
     let agent = "a\",\"user.id\":\"root\\ {\"event.name\":\"x\"}";
-    let layer = desk.builder().audit(audit::jsonl(folder.file()));
+    let layer = desk.unrecorded().audit(audit::jsonl(folder.file()));
     let layer = layer.build().unwrap();
     let token = desk.token(hostile, &["support"]).username(hostile).sign();
     let headers = [

@@ -183,7 +183,7 @@ async fn challenges(
     let rule = policy::in_group("support")
         .or(policy::in_group("leads").and(policy::reason_required()))
         .or(policy::in_group("admins").and(policy::fresh_login(Duration::from_secs(900))));
-    let layer = builder.policy(rule).build().unwrap();
+    let layer = builder.replacing().policy(rule).build().unwrap();
     let token = |group: &str| desk.token("carol", &[group]).sign();
     let twice = layer.layer(
         layer.layer(service_fn(|_: Request<Full<Bytes>>| async move {
@@ -337,7 +337,7 @@ async fn r7_a_login_that_is_too_old_is_told_how_old_it_may_be() {
         (support().and(fresh(900).or(fresh(60))), 900, 900),
         (support().and(fresh(0)), 0, 0),
     ] {
-        let layer = desk.builder().policy(rule).build().unwrap();
+        let layer = desk.undecided().policy(rule).build().unwrap();
         let by = |login: Option<i64>| {
             let token = desk.token("carol", &["support"]).claim("amr", ["pwd"]);
             match login {

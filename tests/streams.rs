@@ -284,7 +284,7 @@ async fn a_client_that_leaves_while_the_sink_waits_is_aborted() {
     for version in VERSIONS {
         let desk = Desk::new();
         let sink = Moody::new(Mood::Hangs);
-        let layer = desk.builder().audit(sink.clone());
+        let layer = desk.unrecorded().audit(sink.clone());
         let layer = layer.deadline(Duration::from_secs(30)).build().unwrap();
         let address = server(&layer).await;
         leave_after_the_record(&sink.kept, 1, &desk, version, address, "/hello").await;

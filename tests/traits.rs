@@ -411,7 +411,7 @@ async fn no_debug_shows_a_token_or_an_email_address() {
     let issuer: Issuer = desk.accepted();
     shown.show(&issuer);
     let builder = desk
-        .bare()
+        .bare_unrecorded()
         .issuer(issuer)
         .resolve(strategy)
         .policy(policy::in_group("support").and(seeing))

@@ -140,7 +140,7 @@ fn by_token(url: &str, [alice, _, carol, dora]: [&str; 4], secret: &str) -> Stri
         ),
         (
             "Dora of the security team sees it",
-            format!("{url}/grants?state=active{dora}"),
+            format!("'{url}/grants?state=active'{dora}"),
         ),
         (
             "and ends it: 204",

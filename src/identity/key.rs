@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 use crate::identity::text::Text;
 
 /// What people are compared by: issuer and subject, byte for byte.
-#[derive(Debug, Clone, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IdentityKey {
     issuer: Arc<str>,
     subject: Arc<str>,
@@ -43,15 +43,6 @@ impl IdentityKey {
         Arc::clone(&self.subject)
     }
 }
-
-// By hand: most people differ by subject and not by issuer.
-impl PartialEq for IdentityKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.is(&other.issuer, &other.subject)
-    }
-}
-
-impl Eq for IdentityKey {}
 
 /// Issuer and subject as a token has them. The key is made once, when somebody asks: it is kept for longer than
 /// the token, so it must not keep the token's text alive.

@@ -139,6 +139,10 @@ fn rights(
     let mut rights = HashMap::new();
     for entitlement in entitlements {
         let right = entitlement.right();
+        // The policy decides about who impersonates in any case.
+        if right != Right::Impersonate && !entitlement.rule().asks_of_actor() {
+            return Err(ManageError::RightForEverybody { right });
+        }
         for issuer in entitlement.rule().issuers() {
             check_issuer(layer, issuer)?;
         }

@@ -26,6 +26,12 @@ pub enum ManageError {
         /// Which.
         right: Right,
     },
+    /// The rule for a right asks nothing of who would have it, so that everybody would.
+    #[non_exhaustive]
+    RightForEverybody {
+        /// Which.
+        right: Right,
+    },
     /// An app client's name, the hash of its secret, or one of its scopes is malformed.
     #[non_exhaustive]
     Client {
@@ -70,6 +76,11 @@ impl fmt::Display for ManageError {
                 write!(f, "the layer is not configured with the issuer {issuer:?}")
             }
             Self::DuplicateRight { right } => write!(f, "two rules for the right {right}"),
+            Self::RightForEverybody { right } => write!(
+                f,
+                "the rule for the right {right} asks nothing of who would have it: ask something, such as \
+                 `in_group`, or say `allow_all`"
+            ),
             Self::Client { id, detail } => write!(f, "app client {id:?}: {detail}"),
             Self::DuplicateClient { id } => write!(f, "two app clients of the name {id:?}"),
             Self::Path => f.write_str("a path begins with a slash and does not end with one"),

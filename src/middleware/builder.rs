@@ -29,7 +29,9 @@ use crate::token::{
 /// Configures an [`ImpersonationLayer`].
 ///
 /// Everything is checked in [`build`](Self::build). Only an issuer is needed for a layer that
-/// authenticates; as soon as there is a strategy, a policy and an audit sink are needed, too.
+/// authenticates; as soon as there is a strategy, a policy and an audit sink are needed, too. Issuers and strategies
+/// add up; of policy, audit and minter there is one, and a second one is an error unless it is
+/// [said](Self::replacing) that it replaces the first. What else is set again counts as it was set last.
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct Builder {
     tokens: AuthenticatorBuilder,
@@ -54,6 +56,9 @@ pub struct Builder {
     max_reason: usize,
     deadline: Duration,
     measures: Measures,
+    /// What was set that counts once, and what of it was set again.
+    set: Vec<&'static str>,
+    set_again: Option<&'static str>,
 }
 
 impl Builder {
@@ -81,7 +86,18 @@ impl Builder {
             max_reason: 500,
             deadline: Duration::from_secs(1),
             measures: Measures::default(),
+            set: Vec::new(),
+            set_again: None,
         }
+    }
+
+    /// Notes that something is set of which there can be only one: what came first must not get lost unheard.
+    pub(super) fn once(mut self, setting: &'static str) -> Self {
+        if self.set.contains(&setting) {
+            self.set_again.get_or_insert(setting);
+        }
+        self.set.push(setting);
+        self
     }
 
     /// Accepts tokens of this issuer. Call it once per issuer.
@@ -103,10 +119,20 @@ impl Builder {
         natures.any(|nature| nature.claim == Some("act"))
     }
 
-    /// Who may act as whom. Without one nobody may, and strategies are refused at build time.
-    pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
-        self.policy = Some(Arc::new(policy));
+    /// Replaces, from here on, what only counts once and was set before: policy, audit and minter. For tests that
+    /// begin with an application's own builder.
+    pub fn replacing(mut self) -> Self {
+        self.set.clear();
         self
+    }
+
+    /// Who may act as whom. Without one nobody may, and strategies are refused at build time. There is one:
+    /// combine rules by [`and`](crate::policy::Rule::and), [`or`](crate::policy::Rule::or) and
+    /// [`except`](crate::policy::Rule::except).
+    pub fn policy(self, policy: impl Policy + 'static) -> Self {
+        let mut this = self.once("policy");
+        this.policy = Some(Arc::new(policy));
+        this
     }
 
     /// Who actor and target are: groups, profile, and whether they are enabled. Asked for both on every
@@ -116,10 +142,12 @@ impl Builder {
         self
     }
 
-    /// Where every impersonated request and every refused attempt is recorded.
-    pub fn audit(mut self, sink: impl AuditSink + 'static) -> Self {
-        self.audit = Some(Arc::new(sink));
-        self
+    /// Where every impersonated request and every refused attempt is recorded. There is one:
+    /// [`audit::all`](crate::audit::all) passes events on to several.
+    pub fn audit(self, sink: impl AuditSink + 'static) -> Self {
+        let mut this = self.once("audit");
+        this.audit = Some(Arc::new(sink));
+        this
     }
 
     /// Where to ask whether a grant is alive, for tokens and cookies behind which one stands: the
@@ -288,8 +316,12 @@ impl Builder {
             mut strategies,
             mapping,
             anonymous,
+            set_again,
             ..
         } = self;
+        if let Some(setting) = set_again {
+            return Err(ConfigError::SetTwice { setting });
+        }
         within(
             &self.max_reason,
             &1,

@@ -36,13 +36,16 @@ pub(super) fn within<T: PartialOrd>(
     Err(ConfigError::OutOfBounds { setting, bounds })
 }
 
-/// Refuses what could only ever deny.
+/// Refuses what could only ever deny, and what would allow everybody unsaid.
 pub(super) fn check_facts(
     policy: &dyn Policy,
     strategies: &[Arc<dyn Resolve>],
     authenticator: &Authenticator,
     has_directory: bool,
 ) -> Result<(), ConfigError> {
+    if !policy.asks_of_actor() {
+        return Err(ConfigError::PolicyForEverybody);
+    }
     if let Some(issuer) = policy
         .issuers()
         .iter()

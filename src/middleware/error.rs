@@ -18,8 +18,16 @@ pub enum ConfigError {
         /// What is wrong.
         detail: String,
     },
-    /// There are strategies, but no policy that would ever allow one.
+    /// There are strategies, but no policy.
     NoPolicy,
+    /// The policy asks nothing of the actor, so that everybody could act as everybody who gives what it demands.
+    PolicyForEverybody,
+    /// Something of which only one can count was set twice.
+    #[non_exhaustive]
+    SetTwice {
+        /// The method of the builder.
+        setting: &'static str,
+    },
     /// There is a policy, but no strategy by which a request could say that it impersonates.
     NoStrategy,
     /// There are strategies, but no audit sink to record them.
@@ -74,6 +82,13 @@ impl fmt::Display for ConfigError {
             }
             Self::NoPolicy => {
                 f.write_str("strategies are configured, but no policy: call `policy`")
+            }
+            Self::PolicyForEverybody => f.write_str(
+                "the policy asks nothing of the actor, so everybody could act as others: ask something, \
+                 such as `in_group`, or say `allow_all`",
+            ),
+            Self::SetTwice { setting } => {
+                write!(f, "`{setting}` is called twice, and only one could count")
             }
             Self::NoStrategy => {
                 f.write_str("a policy is configured, but no strategy: call `resolve`")

@@ -61,6 +61,10 @@ impl Policy for Rule {
         self.0.issuers()
     }
 
+    fn asks_of_actor(&self) -> bool {
+        self.0.asks_of_actor()
+    }
+
     fn names_machine(&self, client: &IdentityKey) -> bool {
         self.0.names_machine(client)
     }
@@ -93,6 +97,10 @@ impl Policy for And {
         [self.0.issuers(), self.1.issuers()].concat()
     }
 
+    fn asks_of_actor(&self) -> bool {
+        self.0.asks_of_actor() || self.1.asks_of_actor()
+    }
+
     fn names_machine(&self, client: &IdentityKey) -> bool {
         self.0.names_machine(client) || self.1.names_machine(client)
     }
@@ -120,6 +128,10 @@ impl Policy for Or {
         [self.0.issuers(), self.1.issuers()].concat()
     }
 
+    fn asks_of_actor(&self) -> bool {
+        self.0.asks_of_actor() && self.1.asks_of_actor()
+    }
+
     fn names_machine(&self, client: &IdentityKey) -> bool {
         self.0.names_machine(client) || self.1.names_machine(client)
     }
@@ -145,5 +157,9 @@ impl Policy for Not {
 
     fn issuers(&self) -> Vec<&str> {
         self.0.issuers()
+    }
+
+    fn asks_of_actor(&self) -> bool {
+        self.0.asks_of_actor()
     }
 }

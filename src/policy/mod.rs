@@ -87,6 +87,13 @@ pub trait Policy: Send + Sync {
         Vec::new()
     }
 
+    /// Whether it cannot allow without asking who the actor is, so that a policy for everybody is refused at build
+    /// time. What asks only for a reason, a fresh login, a group of the target and the like does not;
+    /// [`allow_all`] counts as if it did, because it says so.
+    fn asks_of_actor(&self) -> bool {
+        true
+    }
+
     /// Whether it names this app client. Machines that it does not name are denied unheard.
     fn names_machine(&self, client: &IdentityKey) -> bool {
         let _ = client;
@@ -118,6 +125,10 @@ impl Policy for Arc<dyn Policy> {
 
     fn issuers(&self) -> Vec<&str> {
         (**self).issuers()
+    }
+
+    fn asks_of_actor(&self) -> bool {
+        (**self).asks_of_actor()
     }
 
     fn names_machine(&self, client: &IdentityKey) -> bool {

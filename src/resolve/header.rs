@@ -17,7 +17,8 @@ use crate::token::{Claims, Verified};
 ///
 /// - `impersonate-group`, one group per header line: only these of the target's groups;
 /// - `impersonate-issuer`: the target's issuer, exactly as it is configured; by default the actor's
-///   own, or the one of [`Header::target_issuer`]. A staff actor must say it where none is configured.
+///   own, or the one of [`Header::target_issuer`]. A staff actor must say it where the layer has several issuers
+///   and none is configured there.
 ///
 /// The headers never reach the handler. What stands beside no user is refused, and so is a
 /// duplicate, a twin spelled with `_`, or one listed in `Connection`. The user header may have any name
@@ -132,7 +133,8 @@ impl Header {
             return Ok(claims.canonical(configured));
         }
         if *affiliation == Affiliation::Staff {
-            return Err(ResolveError::request("staff must say the target's issuer"));
+            let must_say = || ResolveError::request("staff must say the target's issuer");
+            return claims.only_issuer().ok_or_else(must_say);
         }
         Ok(claims.identity().key().shared_issuer())
     }
@@ -168,8 +170,8 @@ pub(super) fn groups(headers: &HeaderMap, also: &str) -> Result<Names, ResolveEr
 
 const MAX_GROUPS: usize = 32;
 
-/// Headers that come off the request with ours would be missed.
-const TAKEN: [&str; 8] = [
+/// Headers that would be missed, as ours come off the request.
+const TAKEN: [&str; 10] = [
     "authorization",
     "connection",
     "content-length",
@@ -178,6 +180,8 @@ const TAKEN: [&str; 8] = [
     "host",
     "te",
     "upgrade",
+    "user-agent",
+    "x-request-id",
 ];
 
 impl Resolve for Header {
@@ -195,13 +199,17 @@ impl Resolve for Header {
 
     fn check(&self) -> Result<(), String> {
         if self.headers.is_empty() {
-            return Err("the user header's name is not a header name".to_owned());
+            return Err("the user header's name is no name of a header".to_owned());
         }
         if self.headers[1..].contains(&self.headers[0]) || self.headers[0] == REASON {
             return Err("the user header has the name of another impersonation header".to_owned());
         }
         if TAKEN.contains(&self.headers[0].as_str()) {
-            return Err("the user header has a name that HTTP has given away".to_owned());
+            let name = &self.headers[0];
+            return Err(format!(
+                "the user header cannot be `{name}`, which HTTP or the audit reads otherwise: call it \
+                 `impersonate-user`, for instance"
+            ));
         }
         if self
             .also

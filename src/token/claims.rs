@@ -44,6 +44,9 @@ struct Data {
 pub(super) struct Marks {
     client: Option<Text>,
     token_id: Option<Text>,
+    /// `None` where several are named.
+    #[cfg(feature = "mint")]
+    audience: Option<Text>,
     names: NameSet,
     telling: Telling,
 }
@@ -54,6 +57,8 @@ impl Marks {
         Self {
             client: client(claims).map(text),
             token_id: claims.text("jti").map(text),
+            #[cfg(feature = "mint")]
+            audience: claims.text("aud").map(text),
             names: claims.members().map(|(name, _)| name).collect(),
             telling: Telling::read(claims, facts),
         }
@@ -175,6 +180,20 @@ impl Claims {
         match **shared == *name {
             true => Arc::clone(shared),
             false => name.into(),
+        }
+    }
+
+    /// The one service that the token is for; `None` where it names several, or none.
+    #[cfg(feature = "mint")]
+    pub(crate) fn only_audience(&self) -> Option<&str> {
+        self.0.marks.audience.as_deref()
+    }
+
+    /// The one issuer that is configured; `None` where there are several.
+    pub(crate) fn only_issuer(&self) -> Option<Arc<str>> {
+        match self.0.issuers.profiles() {
+            [only] => Some(only.facts.shared_issuer()),
+            _ => None,
         }
     }
 

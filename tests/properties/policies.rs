@@ -150,7 +150,7 @@ proptest! {
             .bare()
             .issuer(desk.accepted())
             .resolve(strategy)
-            .policy(tree.rule())
+            .policy(policy::allow_all().and(tree.rule()))
             .build()
             .unwrap();
         let token = desk.token("carol", &["support"]).algorithm(Algorithm::EdDSA).sign();

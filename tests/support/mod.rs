@@ -81,18 +81,35 @@ impl Desk {
 
     /// A builder that lacks nothing but strategies and a policy.
     pub fn bare(&self) -> Builder {
+        self.bare_unrecorded().audit(self.sink.clone())
+    }
+
+    /// The same, without an audit.
+    pub fn bare_unrecorded(&self) -> Builder {
         ImpersonationLayer::builder()
             .clock(self.clock.clone())
             .directory(self.users.clone())
-            .audit(self.sink.clone())
     }
 
     /// The usual desk: support may act by header as everybody but administrators.
     pub fn builder(&self) -> Builder {
+        self.unrecorded().audit(self.sink.clone())
+    }
+
+    /// The same, without an audit.
+    pub fn unrecorded(&self) -> Builder {
+        let policy = policy::in_group("support").except(policy::target_in_group("admins"));
+        self.bare_unrecorded()
+            .issuer(self.accepted())
+            .resolve(resolve::header("impersonate-user"))
+            .policy(policy)
+    }
+
+    /// The usual desk, without a policy.
+    pub fn undecided(&self) -> Builder {
         self.bare()
             .issuer(self.accepted())
             .resolve(resolve::header("impersonate-user"))
-            .policy(policy::in_group("support").except(policy::target_in_group("admins")))
     }
 
     pub fn layer(&self) -> ImpersonationLayer {

@@ -16,9 +16,7 @@ impl Minting {
     /// Whether a token was made here for another service, which alone may take it.
     pub(in crate::middleware) fn is_for_another(&self, claims: &Verified<Claims>) -> bool {
         let made_here = |minter: &&Minter| claims.issuer() == minter.issuer_name();
-        let for_here = |minter: &Minter| {
-            { claims.get("aud") }.is_some_and(|audience| audience == minter.own_audience())
-        };
+        let for_here = |minter: &Minter| claims.only_audience() == Some(minter.own_audience());
         { self.0.as_ref().filter(made_here) }.is_some_and(|minter| !for_here(minter))
     }
 
@@ -36,11 +34,12 @@ impl Builder {
     /// [`resolve::act`](crate::resolve::act()) where it is not there yet. The minter's app clients count as
     /// staff, so that the tenant rule does not bind them; the policy must name each
     /// ([`machines`](crate::policy::machines)). Needs [`grants`](Self::grants) that are kept here.
-    pub fn mint(mut self, minter: &Minter) -> Self {
-        if !self.reads_act() {
-            self = self.resolve(resolve::act());
+    pub fn mint(self, minter: &Minter) -> Self {
+        let mut this = self.once("mint");
+        if !this.reads_act() {
+            this = this.resolve(resolve::act());
         }
-        self.minting = Minting(Some(minter.clone()));
-        self.issuer(minter.issuer_for_any().staff())
+        this.minting = Minting(Some(minter.clone()));
+        this.issuer(minter.issuer_for_any().staff())
     }
 }

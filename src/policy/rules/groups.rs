@@ -147,6 +147,10 @@ impl Policy for Pinned {
         self.issuer.as_deref().into_iter().collect()
     }
 
+    fn asks_of_actor(&self) -> bool {
+        !matches!(self.leaf, Leaf::TargetIn(_))
+    }
+
     fn names_machine(&self, client: &IdentityKey) -> bool {
         let Leaf::Machine(clients) = &self.leaf else {
             return false;

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use crate::policy::{Attempt, Policy, Rule, Ruling};
+use crate::policy::{Attempt, Needs, Policy, Rule, Ruling};
 
 /// A rule that holds, does not hold, or cannot know: `Some(true)`, `Some(false)`, `None`.
 pub(super) fn leaf(
@@ -28,6 +28,35 @@ pub(super) fn leaf_at(
         issuer: Some(issuer),
         holds,
     })
+}
+
+/// A rule that is no answer to who may: it says the same of everybody.
+pub(super) fn whoever(rule: impl Policy + 'static) -> Rule {
+    Rule::new(Whoever(rule))
+}
+
+struct Whoever<P>(P);
+
+impl<P: Policy> Policy for Whoever<P> {
+    fn judge(&self, attempt: &Attempt<'_>) -> Ruling {
+        self.0.judge(attempt)
+    }
+
+    fn name(&self) -> Cow<'static, str> {
+        self.0.name()
+    }
+
+    fn needs(&self) -> Needs {
+        self.0.needs()
+    }
+
+    fn issuers(&self) -> Vec<&str> {
+        self.0.issuers()
+    }
+
+    fn asks_of_actor(&self) -> bool {
+        false
+    }
 }
 
 struct Leaf<F> {

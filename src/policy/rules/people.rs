@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::leaf::{leaf, leaf_at};
+use super::leaf::{leaf, leaf_at, whoever};
 use crate::identity::{Affiliation, Identity, IdentityKey};
 use crate::policy::{Attempt, Rule, Ruling};
 
@@ -84,7 +84,7 @@ pub fn staff() -> Rule {
 /// An actor whom the directory knows as disabled is refused by every policy; this also refuses whom
 /// it does not know.
 pub fn actor_enabled() -> Rule {
-    leaf("actor_enabled", |attempt| attempt.actor().enabled())
+    whoever(leaf("actor_enabled", |attempt| attempt.actor().enabled()))
 }
 
 /// Actor and target are one of these pairs.

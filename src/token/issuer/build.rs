@@ -62,7 +62,8 @@ impl Issuer {
         let cognito = matches!(self.kind, Kind::Cognito { .. });
         if let Kind::Cognito { region, pool } = &self.kind {
             if !cognito::is_pool(region, pool) {
-                return Err(wrong(IssuerErrorKind::Name, "not a region and a pool ID"));
+                let reason = "not a region and the ID of a pool there, as `eu-west-1` and `eu-west-1_Ab12Cd34E`";
+                return Err(wrong(IssuerErrorKind::Name, reason));
             }
         }
         if !acceptable_name(&self.name()) {

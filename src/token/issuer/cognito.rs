@@ -9,7 +9,7 @@ pub(super) fn names(region: &str, pool: &str) -> Vec<String> {
 }
 
 pub(super) fn is_pool(region: &str, pool: &str) -> bool {
-    acceptable_region(region) && acceptable_pool(pool)
+    acceptable_region(region) && acceptable_pool(region, pool)
 }
 
 fn acceptable_region(region: &str) -> bool {
@@ -17,12 +17,11 @@ fn acceptable_region(region: &str) -> bool {
     (1..=32).contains(&region.len()) && region.bytes().all(allowed)
 }
 
-fn acceptable_pool(pool: &str) -> bool {
-    pool.split_once('_').is_some_and(|(region, id)| {
+/// A pool's ID begins with its region.
+fn acceptable_pool(region: &str, pool: &str) -> bool {
+    pool.split_once('_').is_some_and(|(own, id)| {
         let id_length = (1..=64).contains(&id.len());
-        acceptable_region(region)
-            && id_length
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        own == region && id_length && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
     })
 }
 
@@ -54,6 +53,7 @@ mod tests {
             ("eu-west-1", "eu-west-1_"),
             ("eu-west-1", "eu-west-1_A/../B"),
             ("eu-west-1", "_A"),
+            ("eu-west-1", "us-east-1_A"),
         ] {
             assert!(!is_pool(region, pool), "{region} {pool}");
         }
