@@ -9,6 +9,7 @@ use support::{Desk, ISSUER};
 use tower_impersonate::answer::Answer;
 use tower_impersonate::audit::{AuditError, AuditSink, Completion, Event};
 use tower_impersonate::middleware::{Builder, ConfigError};
+use tower_impersonate::mint::{Minter, SigningKey};
 use tower_impersonate::token::{Algorithm, StaticKeys};
 use tower_impersonate::{ImpersonationLayer, Issuer, audit, policy, resolve};
 
@@ -170,6 +171,9 @@ fn a_policy_that_asks_nothing_of_the_actor_is_refused() {
         support().or(reason()),
         reason().or(support()),
         reason().except(policy::target_in_group("admins")),
+        reason().except(policy::in_group("interns").and(policy::target_in_group("admins"))),
+        reason().except(policy::takes_group(["desk"])),
+        reason().except(policy::deny_all()),
     ] {
         let built = whole(policy.clone()).build();
         assert!(
@@ -188,6 +192,7 @@ fn a_policy_that_asks_nothing_of_the_actor_is_refused() {
         policy::allow_all().and(reason()),
         policy::deny_all(),
         !policy::in_group("customers"),
+        reason().except(policy::in_group("customers").or(policy::target_in_group("admins"))),
         policy::custom(|_| policy::Ruling::allow()),
     ] {
         assert!(whole(policy.clone()).build().is_ok(), "{policy:?}");
@@ -214,6 +219,16 @@ fn what_counts_once_is_not_set_twice() {
         assert_eq!(said, message, "said too late");
         assert!(set(desk.builder().replacing()).build().is_ok());
     }
+    let minter = || {
+        let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
+        let builder = Minter::builder("https://desk.example.com").key(key);
+        builder.audiences(["desk-api"]).build().unwrap()
+    };
+    let twice = desk.builder().mint(&minter()).replacing().mint(&minter());
+    assert_eq!(
+        refused(twice),
+        "`mint` is called twice, and only one could count"
+    );
 }
 
 #[test]

@@ -6,6 +6,8 @@ mod desk_api;
 mod over_http;
 mod support;
 
+use std::time::Duration;
+
 use desk_api::{Api, MINTER, OTHER_API, issued};
 use http::Request;
 use http_body_util::Full;
@@ -436,6 +438,31 @@ async fn revoke(api: &Api, client: &str, subject: &str) -> (u16, Option<String>)
         seen.status.as_u16(),
         seen.body["error"].as_str().map(str::to_owned),
     )
+}
+
+#[tokio::test]
+async fn a_token_that_has_expired_ends_the_grant_behind_it() {
+    let api = Api::start().await;
+    let (minted, id) = api.begin(&api.carol(), json!({})).await;
+    let mut forged = minted.clone();
+    let last = forged.pop();
+    forged.push(if last == Some('A') { 'Q' } else { 'A' });
+    api.desk.clock.advance(Duration::from_secs(20 * 60));
+    assert_eq!(api.get("/me", &minted).await.status, 401, "it has expired");
+    let lives = async || {
+        let found = api.grants.find(&id.parse().unwrap()).await.unwrap();
+        found.unwrap().state().end.is_none()
+    };
+    assert!(lives().await, "and its grant goes on");
+
+    assert_eq!(
+        revoke(&api, "plain", &minted).await,
+        (403, Some("unauthorized_client".into()))
+    );
+    assert_eq!(revoke(&api, "auditor", &forged).await, (200, None));
+    assert!(lives().await, "whoever can revoke needs the token");
+    assert_eq!(revoke(&api, "auditor", &minted).await, (200, None));
+    assert!(!lives().await);
 }
 
 #[tokio::test]

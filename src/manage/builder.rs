@@ -140,7 +140,7 @@ fn rights(
     for entitlement in entitlements {
         let right = entitlement.right();
         // The policy decides about who impersonates in any case.
-        if right != Right::Impersonate && !entitlement.rule().asks_of_actor() {
+        if right != Right::Impersonate && !entitlement.rule().asks_of_actor().to_allow {
             return Err(ManageError::RightForEverybody { right });
         }
         for issuer in entitlement.rule().issuers() {

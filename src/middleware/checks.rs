@@ -43,7 +43,7 @@ pub(super) fn check_facts(
     authenticator: &Authenticator,
     has_directory: bool,
 ) -> Result<(), ConfigError> {
-    if !policy.asks_of_actor() {
+    if !policy.asks_of_actor().to_allow {
         return Err(ConfigError::PolicyForEverybody);
     }
     if let Some(issuer) = policy

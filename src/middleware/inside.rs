@@ -19,7 +19,7 @@ use crate::policy::Refused;
 use crate::rejection::{DeniedBy, Fault, Rejection, RejectionKind};
 use crate::resolve::{self, Requested, Resolution, Resolve};
 use crate::time::{Clock, Timestamp};
-use crate::token::{Claims, IssuerFacts, TokenErrorKind, Verified};
+use crate::token::{Claims, IssuerFacts, TokenError, TokenErrorKind, Verified};
 
 impl ImpersonationLayer {
     /// Gate and trail; `None` where nobody can impersonate.
@@ -127,7 +127,29 @@ impl ImpersonationLayer {
         parts: &Parts,
         now: Timestamp,
     ) -> Result<Option<(Verified<Claims>, Option<Requested>)>, Rejection> {
-        let claims = match self.config.authenticator.authenticate(token, now).await {
+        let read = self.config.authenticator.authenticate(token, now).await;
+        self.said_by(read, parts).await
+    }
+
+    /// As [`read_token`](Self::read_token); of a token that has expired, what it said while it counted. For who
+    /// ends what stands behind it.
+    pub(crate) async fn read_token_to_end(
+        &self,
+        token: &str,
+        parts: &Parts,
+        now: Timestamp,
+    ) -> Result<Option<(Verified<Claims>, Option<Requested>)>, Rejection> {
+        let authenticator = &self.config.authenticator;
+        let read = authenticator.authenticate_to_end(token, now).await;
+        self.said_by(read, parts).await
+    }
+
+    async fn said_by(
+        &self,
+        read: Result<Verified<Claims>, TokenError>,
+        parts: &Parts,
+    ) -> Result<Option<(Verified<Claims>, Option<Requested>)>, Rejection> {
+        let claims = match read {
             Ok(claims) => claims,
             Err(error) if error.kind() == TokenErrorKind::KeysUnavailable => {
                 return Err(Rejection::because(RejectionKind::KeysUnavailable, error));

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::identity::IdentityKey;
-use crate::policy::{Attempt, Needs, Policy, Ruling};
+use crate::policy::{Asks, Attempt, Needs, Policy, Ruling};
 
 /// A policy that combines with others.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ impl Policy for Rule {
         self.0.issuers()
     }
 
-    fn asks_of_actor(&self) -> bool {
+    fn asks_of_actor(&self) -> Asks {
         self.0.asks_of_actor()
     }
 
@@ -97,8 +97,12 @@ impl Policy for And {
         [self.0.issuers(), self.1.issuers()].concat()
     }
 
-    fn asks_of_actor(&self) -> bool {
-        self.0.asks_of_actor() || self.1.asks_of_actor()
+    fn asks_of_actor(&self) -> Asks {
+        let (left, right) = (self.0.asks_of_actor(), self.1.asks_of_actor());
+        Asks {
+            to_allow: left.to_allow || right.to_allow,
+            to_deny: left.to_deny && right.to_deny,
+        }
     }
 
     fn names_machine(&self, client: &IdentityKey) -> bool {
@@ -128,8 +132,12 @@ impl Policy for Or {
         [self.0.issuers(), self.1.issuers()].concat()
     }
 
-    fn asks_of_actor(&self) -> bool {
-        self.0.asks_of_actor() && self.1.asks_of_actor()
+    fn asks_of_actor(&self) -> Asks {
+        let (left, right) = (self.0.asks_of_actor(), self.1.asks_of_actor());
+        Asks {
+            to_allow: left.to_allow && right.to_allow,
+            to_deny: left.to_deny || right.to_deny,
+        }
     }
 
     fn names_machine(&self, client: &IdentityKey) -> bool {
@@ -159,7 +167,11 @@ impl Policy for Not {
         self.0.issuers()
     }
 
-    fn asks_of_actor(&self) -> bool {
-        self.0.asks_of_actor()
+    fn asks_of_actor(&self) -> Asks {
+        let Asks { to_allow, to_deny } = self.0.asks_of_actor();
+        Asks {
+            to_allow: to_deny,
+            to_deny: to_allow,
+        }
     }
 }

@@ -87,11 +87,9 @@ pub trait Policy: Send + Sync {
         Vec::new()
     }
 
-    /// Whether it cannot allow without asking who the actor is, so that a policy for everybody is refused at build
-    /// time. What asks only for a reason, a fresh login, a group of the target and the like does not;
-    /// [`allow_all`] counts as if it did, because it says so.
-    fn asks_of_actor(&self) -> bool {
-        true
+    /// What it cannot say without asking who the actor is, so that a policy for everybody is refused at build time.
+    fn asks_of_actor(&self) -> Asks {
+        Asks::ALWAYS
     }
 
     /// Whether it names this app client. Machines that it does not name are denied unheard.
@@ -127,13 +125,45 @@ impl Policy for Arc<dyn Policy> {
         (**self).issuers()
     }
 
-    fn asks_of_actor(&self) -> bool {
+    fn asks_of_actor(&self) -> Asks {
         (**self).asks_of_actor()
     }
 
     fn names_machine(&self, client: &IdentityKey) -> bool {
         (**self).names_machine(client)
     }
+}
+
+/// What a policy cannot say without asking who the actor is.
+///
+/// A rule that asks only for a reason, a fresh login, an enabled account or a group of the target says the same to
+/// everybody; so does an `or` with one of them, and a `not` of what denies everybody alike. [`allow_all`] counts as if it
+/// asked, because it says what it does, and so does [`takes_group`], which names what everybody may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Asks {
+    /// "Yes".
+    pub to_allow: bool,
+    /// "No", which is what its negation allows by.
+    pub to_deny: bool,
+}
+
+impl Asks {
+    /// It asks, whatever it says: what is assumed of rules of one's own.
+    pub const ALWAYS: Self = Self {
+        to_allow: true,
+        to_deny: true,
+    };
+    /// It never asks.
+    pub const NEVER: Self = Self {
+        to_allow: false,
+        to_deny: false,
+    };
+    /// It asks before it allows, and denies as it likes.
+    pub const TO_ALLOW: Self = Self {
+        to_allow: true,
+        to_deny: false,
+    };
 }
 
 /// The facts that a policy needs and that not every configuration can give.

@@ -17,12 +17,13 @@ use crate::token::{Claims, Verified};
 ///
 /// - `impersonate-group`, one group per header line: only these of the target's groups;
 /// - `impersonate-issuer`: the target's issuer, exactly as it is configured; by default the actor's
-///   own, or the one of [`Header::target_issuer`]. A staff actor must say it where the layer has several issuers
-///   and none is configured there.
+///   own, or the one of [`Header::target_issuer`]. A staff actor must say it where the layer has several issuers,
+///   a minter's own among them, and none is configured there.
 ///
 /// The headers never reach the handler. What stands beside no user is refused, and so is a
 /// duplicate, a twin spelled with `_`, or one listed in `Connection`. The user header may have any name
-/// but those of the other three and such as HTTP has given away, like `cookie`.
+/// but those of the other three, such as HTTP has given away, like `cookie`, and the two that the audit
+/// records, `user-agent` and `x-request-id`.
 pub fn header(name: &str) -> Header {
     let headers = match HeaderName::try_from(name) {
         Ok(user) => vec![user, GROUP, ISSUER],

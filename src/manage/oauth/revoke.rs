@@ -12,9 +12,9 @@ use serde_json::json;
 
 /// `POST /oauth2/revoke` (RFC 7009): ends the grant behind a token, and with it all of its tokens.
 ///
-/// A client revokes that by which it acts itself; what others act by, with the right. A grant's id is taken in
-/// place of a token, with the right: a token may be over while its grant lives. What is neither, or none any
-/// more, is revoked already.
+/// A client revokes that by which it acts itself; what others act by, with the right. A token that has expired
+/// is good for it, because its grant may live on, and so is a grant's id in place of a token, with the right. What is
+/// neither is revoked already.
 pub(in crate::manage) async fn revoke(desk: Arc<Desk>, call: Call) -> Answered {
     let asking = Asking::read(&desk, call).await?;
     let token = asking.form.require("token")?;
@@ -23,7 +23,7 @@ pub(in crate::manage) async fn revoke(desk: Arc<Desk>, call: Call) -> Answered {
         asking.demand(&desk, Right::GrantsRevoke).await?;
         return end(&desk, &asking, &id, EndReason::Revoked).await;
     }
-    let read = desk.layer.read_token(token, parts, now).await;
+    let read = desk.layer.read_token_to_end(token, parts, now).await;
     let read = read.map_err(|_| OAuthError::unavailable())?;
     let minted_here = read.filter(|(claims, _)| claims.issuer() == desk.minter.issuer_name());
     let Some((claims, requested)) = minted_here else {

@@ -1,9 +1,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::leaf::leaf;
+use super::leaf::{asking, leaf};
 use crate::identity::{Identity, IdentityKey, Kind, Names};
-use crate::policy::{Attempt, Needs, Policy, Rule, Ruling};
+use crate::policy::{Asks, Attempt, Needs, Policy, Rule, Ruling};
 
 /// The actor is in the group, at its own issuer; [`Pinned::of`] asks for one issuer.
 ///
@@ -42,13 +42,12 @@ pub fn machines(client_ids: impl Into<Names>) -> Pinned {
 /// `in_group("support").and(takes_group(["org:acme"])).or(..)`.
 pub fn takes_group(groups: impl Into<Names>) -> Rule {
     let groups = groups.into();
-    leaf("takes_group", move |attempt| {
-        match (attempt.role(), attempt.roles()) {
-            (Some(role), _) => Some(groups.contains(role)),
-            (None, Some(_)) => None,
-            (None, None) => Some(false),
-        }
-    })
+    let takes = move |attempt: &Attempt<'_>| match (attempt.role(), attempt.roles()) {
+        (Some(role), _) => Some(groups.contains(role)),
+        (None, Some(_)) => None,
+        (None, None) => Some(false),
+    };
+    asking(Asks::TO_ALLOW, leaf("takes_group", takes))
 }
 
 /// A rule about names at an issuer.
@@ -147,8 +146,11 @@ impl Policy for Pinned {
         self.issuer.as_deref().into_iter().collect()
     }
 
-    fn asks_of_actor(&self) -> bool {
-        !matches!(self.leaf, Leaf::TargetIn(_))
+    fn asks_of_actor(&self) -> Asks {
+        match self.leaf {
+            Leaf::ActorIn(_) | Leaf::Machine(_) => Asks::ALWAYS,
+            Leaf::TargetIn(_) => Asks::NEVER,
+        }
     }
 
     fn names_machine(&self, client: &IdentityKey) -> bool {

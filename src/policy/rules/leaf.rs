@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use crate::policy::{Attempt, Needs, Policy, Rule, Ruling};
+use crate::policy::{Asks, Attempt, Needs, Policy, Rule, Ruling};
 
 /// A rule that holds, does not hold, or cannot know: `Some(true)`, `Some(false)`, `None`.
 pub(super) fn leaf(
@@ -30,32 +30,35 @@ pub(super) fn leaf_at(
     })
 }
 
-/// A rule that is no answer to who may: it says the same of everybody.
-pub(super) fn whoever(rule: impl Policy + 'static) -> Rule {
-    Rule::new(Whoever(rule))
+/// A rule of which it is known what it asks of the actor.
+pub(super) fn asking(asks: Asks, rule: impl Policy + 'static) -> Rule {
+    Rule::new(Asking { asks, rule })
 }
 
-struct Whoever<P>(P);
+struct Asking<P> {
+    asks: Asks,
+    rule: P,
+}
 
-impl<P: Policy> Policy for Whoever<P> {
+impl<P: Policy> Policy for Asking<P> {
     fn judge(&self, attempt: &Attempt<'_>) -> Ruling {
-        self.0.judge(attempt)
+        self.rule.judge(attempt)
     }
 
     fn name(&self) -> Cow<'static, str> {
-        self.0.name()
+        self.rule.name()
     }
 
     fn needs(&self) -> Needs {
-        self.0.needs()
+        self.rule.needs()
     }
 
     fn issuers(&self) -> Vec<&str> {
-        self.0.issuers()
+        self.rule.issuers()
     }
 
-    fn asks_of_actor(&self) -> bool {
-        false
+    fn asks_of_actor(&self) -> Asks {
+        self.asks
     }
 }
 

@@ -1,14 +1,14 @@
 use std::time::Duration;
 
-use super::leaf::whoever;
+use super::leaf::asking;
 use crate::identity::Kind;
-use crate::policy::{Attempt, Demand, Denial, Limits, Rule, Ruling};
+use crate::policy::{Asks, Attempt, Demand, Denial, Limits, Rule, Ruling};
 use crate::terms::Mode;
 
 /// A reason must be given; without one the answer is 400, before anything is looked up. Where other rules
 /// leave open until then whether it matters, it is the plain 403.
 pub fn reason_required() -> Rule {
-    whoever(|attempt: &Attempt<'_>| {
+    asking(Asks::NEVER, |attempt: &Attempt<'_>| {
         if attempt.reason().is_some() {
             return Ruling::allow();
         }
@@ -20,7 +20,7 @@ pub fn reason_required() -> Rule {
 ///
 /// Which requests read is decided by method (RFC 9110, section 9.2.1) unless the builder says more.
 pub fn read_only() -> Rule {
-    whoever(|_: &Attempt<'_>| {
+    asking(Asks::NEVER, |_: &Attempt<'_>| {
         Ruling::Allow(Limits {
             mode: Mode::ReadOnly,
         })
@@ -31,7 +31,7 @@ pub fn read_only() -> Rule {
 /// again (RFC 9470). Under a grant, what counts is how long ago that was when the grant started; a login after
 /// that is fresh, too. An app client never signs in, so this denies machines.
 pub fn fresh_login(max_age: Duration) -> Rule {
-    whoever(move |attempt: &Attempt<'_>| {
+    asking(Asks::NEVER, move |attempt: &Attempt<'_>| {
         let actor = attempt.actor();
         if actor.kind() == Kind::Machine {
             return Ruling::deny("fresh_login");

@@ -1,12 +1,14 @@
 use serde_json::Value;
 
-use super::leaf::{leaf, leaf_at, whoever};
+use super::leaf::{asking, leaf, leaf_at};
 use crate::identity::{Affiliation, Identity, IdentityKey};
-use crate::policy::{Attempt, Rule, Ruling};
+use crate::policy::{Asks, Attempt, Rule, Ruling};
 
 /// A rule of the application's own, as a closure.
 ///
-/// Say [`Ruling::unknown`] when a fact is missing, in particular while the target is not known.
+/// Say [`Ruling::unknown`] when a fact is missing, in particular while the target is not known, or the directory was not
+/// asked yet. What allows before that is not asked about the actor again: it decides about the pair, and then a demand is
+/// the plain 403.
 pub fn custom(judge: impl Fn(&Attempt<'_>) -> Ruling + Send + Sync + 'static) -> Rule {
     Rule::new(judge)
 }
@@ -18,7 +20,7 @@ pub fn allow_all() -> Rule {
 
 /// Nobody may: the kill switch.
 pub fn deny_all() -> Rule {
-    leaf("deny_all", |_| Some(false))
+    asking(Asks::TO_ALLOW, leaf("deny_all", |_| Some(false)))
 }
 
 /// The actor's own token carries the scope.
@@ -84,7 +86,10 @@ pub fn staff() -> Rule {
 /// An actor whom the directory knows as disabled is refused by every policy; this also refuses whom
 /// it does not know.
 pub fn actor_enabled() -> Rule {
-    whoever(leaf("actor_enabled", |attempt| attempt.actor().enabled()))
+    asking(
+        Asks::NEVER,
+        leaf("actor_enabled", |attempt| attempt.actor().enabled()),
+    )
 }
 
 /// Actor and target are one of these pairs.

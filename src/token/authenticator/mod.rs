@@ -4,6 +4,8 @@ mod unverified;
 
 use std::fmt;
 use std::sync::Arc;
+#[cfg(feature = "manage")]
+use std::time::Duration;
 
 use crate::answer::Answer;
 use crate::measure::{Lookup as Cached, Measurement, Measures};
@@ -19,6 +21,8 @@ use crate::token::issuers::Issuers;
 use crate::token::judge::judge;
 use crate::token::keys::{Connecting, Key, Lookup, Waiting};
 use crate::token::verified::Verified;
+#[cfg(feature = "manage")]
+use crate::token::window::Window;
 
 pub use self::builder::AuthenticatorBuilder;
 pub use self::error::{AuthenticatorError, ConnectError};
@@ -78,6 +82,25 @@ impl Authenticator {
                     done.inspect_err(refused)
                 })
             }
+        }
+    }
+
+    /// As [`authenticate`](Self::authenticate); of a token that has expired, what it said while it counted. For who
+    /// ends what stands behind a token, and for nobody else.
+    #[cfg(feature = "manage")]
+    pub(crate) async fn authenticate_to_end(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Verified<Claims>, TokenError> {
+        match self.authenticate(token, now).await {
+            Err(error) if error.kind() == TokenErrorKind::Expired => {
+                match self.0.last_second(token).filter(|then| *then < now) {
+                    Some(then) => self.authenticate(token, then).await,
+                    None => Err(error),
+                }
+            }
+            done => done,
         }
     }
 
@@ -216,6 +239,15 @@ impl Inner {
         self.cache
             .insert(place, token, &claims, (key, &route.source));
         Ok(claims)
+    }
+
+    /// When a token counted for the last time, by its own word.
+    #[cfg(feature = "manage")]
+    fn last_second(&self, token: &str) -> Option<Timestamp> {
+        let mut room = Room::new();
+        let read = Unverified::read(token, &mut room, &self.issuers).ok()?;
+        let window = Window::read(read.claims().0, &read.route.profile).ok()?;
+        Some(window.expires_at().saturating_sub(Duration::from_secs(1)))
     }
 
     /// A token of which the text was verified before, and nothing that it says is known.

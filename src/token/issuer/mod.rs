@@ -198,7 +198,9 @@ impl Issuer {
         self
     }
 
-    /// Takes the tenant from a claim of each token; absent or blank, it is unknown.
+    /// Takes the tenant from a claim of each token; absent or blank, it is unknown. It must be a claim that nobody can
+    /// write for himself: of a Cognito pool an attribute that no app client may write, or what a pre-token trigger adds.
+    /// Cognito's access tokens have no attributes but by such a trigger.
     pub fn tenant_claim(mut self, name: impl Into<String>) -> Self {
         self.tenant = TenantSetting::Claim(name.into());
         self
