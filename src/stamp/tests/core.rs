@@ -8,7 +8,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use super::{EXPECTED, Exported, Log, request, stamp, values};
 use crate::identity::{IdentityKey, Names};
-use crate::stamp::{OuterSpans, Stamp, current, fields, open_span};
+use crate::stamp::{OuterSpans, Stamp, current, fields, lend, open_span};
 use crate::terms::{Mode, Strategy};
 
 #[test]
@@ -188,10 +188,7 @@ fn a_role_has_no_target_and_the_actor_remains_the_user() {
 
 #[test]
 fn the_current_stamp_is_restored_also_by_a_panic() {
-    let role = {
-        let actor = IdentityKey::new("iss", "actor");
-        Stamp::impersonation(&actor, None, Mode::Full, Strategy::Role, None)
-    };
+    let role = role();
     assert_eq!(current(), None);
     let outer = stamp().enter();
     let caught = catch_unwind(AssertUnwindSafe(|| {
@@ -203,6 +200,48 @@ fn the_current_stamp_is_restored_also_by_a_panic() {
     assert_eq!(current(), Some(stamp()));
     drop(outer);
     assert_eq!(current(), None);
+}
+
+#[test]
+fn a_stamp_that_is_lent_comes_back() {
+    let outer = role().enter();
+    let mut place = Some(stamp());
+    let address = place.as_ref().map(Stamp::address);
+    for _ in 0..2 {
+        let lent = lend(&mut place);
+        assert_eq!(current(), Some(stamp()));
+        {
+            let _inner = role().enter();
+            assert_eq!(current(), Some(role()));
+        }
+        drop(lent);
+        assert_eq!(place.as_ref().map(Stamp::address), address);
+        assert_eq!(current(), Some(role()));
+    }
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _lent = lend(&mut place);
+        std::panic::resume_unwind(Box::new("handler"));
+    }));
+    assert!(caught.is_err());
+    assert_eq!(place.as_ref().map(Stamp::address), address);
+    drop(outer);
+    assert_eq!(current(), None);
+}
+
+#[test]
+fn a_guard_that_is_forgotten_puts_nobody_elses_stamp_into_its_place() {
+    let mut place = Some(stamp());
+    let lent = lend(&mut place);
+    Box::leak(Box::new(role().enter()));
+    assert_eq!(current(), Some(role()));
+    drop(lent);
+    assert_eq!(place, None, "it does not come back");
+    assert_eq!(current(), None);
+}
+
+fn role() -> Stamp {
+    let actor = IdentityKey::new("iss", "actor");
+    Stamp::impersonation(&actor, None, Mode::Full, Strategy::Role, None)
 }
 
 #[test]
