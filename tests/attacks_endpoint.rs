@@ -944,6 +944,22 @@ async fn other_service(api: &Api) -> Issuer {
 }
 
 #[tokio::test]
+async fn a129_a_token_that_was_made_for_another_service_only_ends_its_grant_here() {
+    let api = Api::start().await;
+    let body = with(&json!({ "audience": OTHER_API }));
+    let (there, id) = issued(&start(&api, &api.carol(), "Alice", body).await);
+    api.get("/me", &there).await.assert_refused(401);
+    let lives = async || {
+        let found = api.grants.find(&id.parse().unwrap()).await.unwrap();
+        found.unwrap().state().end.is_none()
+    };
+    assert!(lives().await);
+    let stopped = api.post("/grants/stop", &there, json!({})).await;
+    assert_eq!(stopped.status, 204, "{stopped:?}");
+    assert!(!lives().await);
+}
+
+#[tokio::test]
 async fn a129_another_service_takes_no_token_that_was_made_for_this_one() {
     let api = Api::start().await;
     let sink = RecordingSink::new();

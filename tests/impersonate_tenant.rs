@@ -106,6 +106,32 @@ async fn an_issuer_that_is_not_configured_is_403_without_a_look_up() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_only_the_directory_knows_keeps_anybody_elsewhere_from_being_looked_up() {
+    let desk = Desk::new();
+    let other = TestIssuer::offline(OTHER).with_clock(desk.clock.clone());
+    let carol = Identity::new(ISSUER, "carol").with_tenant("acme");
+    desk.users.insert(carol.enabled_account());
+    let (directory, asked) = desk.counting();
+    let layer = desk
+        .bare()
+        .directory(directory)
+        .issuer(desk.accepted().tenant_claim("org"))
+        .issuer(other.issuer().audiences(["other"]).tenant("globex"))
+        .resolve(resolve::header("impersonate-user"))
+        .policy(policy::in_group("support"))
+        .build()
+        .unwrap();
+    let headers = [("impersonate-user", "tina"), ("impersonate-issuer", OTHER)];
+    desk.as_carol(&layer, &headers).await.assert_refused(403);
+    desk.assert_denied("carol", None, "tenant");
+    assert_eq!(
+        asked.load(std::sync::atomic::Ordering::SeqCst),
+        1,
+        "herself"
+    );
+}
+
+#[tokio::test]
 async fn who_is_no_staff_does_not_leave_its_tenant() {
     let desk = Desk::new();
     let other = TestIssuer::offline(OTHER).with_clock(desk.clock.clone());
