@@ -77,6 +77,10 @@ impl Directory for MemoryDirectory {
         };
         Answer::now(index.find(target.issuer(), text))
     }
+
+    fn find_person(&self, key: &IdentityKey) -> Answer<Result<Identity, LookupError>> {
+        Answer::now(self.0.by_subject.find(key.issuer(), key.subject()))
+    }
 }
 
 impl fmt::Debug for MemoryDirectory {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::answer::Answer;
 use crate::directory::LookupErrorKind;
-use crate::gate::{Admission, Gate, Refusal};
+use crate::gate::{Admission, Gate, Refusal, wrong_person};
 use crate::grant::{Grant, Grants, Look, Told};
 use crate::identity::Identity;
 use crate::policy::{Demand, Eligible, Refused, screen};
@@ -145,9 +145,10 @@ impl Gate {
         if !self.knows_issuer(actor.issuer()) {
             return Answer::now(Ok(None));
         }
-        let wanted = TargetRef::from(actor.key());
-        directory.find(&wanted).map(move |found| match found {
-            Ok(found) => Self::vet(found, &wanted).map(Some),
+        let key = actor.key().clone();
+        directory.find_person(&key).map(move |found| match found {
+            Ok(found) if *found.key() == key => Ok(Some(found)),
+            Ok(_) => Err(wrong_person()),
             Err(error) if error.kind() == LookupErrorKind::Unavailable => {
                 Err(Refusal::Unavailable(error))
             }

@@ -174,12 +174,11 @@ impl Gate {
         let Some(directory) = directory else {
             return self.find(eligible, reach, now);
         };
-        let wanted = TargetRef::from(key);
-        match directory.find(&wanted).try_now() {
-            Ok(found) => self.knowing_actor((eligible, reach), &wanted, found, now),
+        match directory.find_person(key).try_now() {
+            Ok(found) => self.knowing_actor(eligible, reach, found, now),
             Err(later) => {
                 let gate = Arc::clone(self);
-                later.then(move |found| gate.knowing_actor((eligible, reach), &wanted, found, now))
+                later.then(move |found| gate.knowing_actor(eligible, reach, found, now))
             }
         }
     }
@@ -188,16 +187,16 @@ impl Gate {
     /// directory of the customers.
     fn knowing_actor(
         self: &Arc<Self>,
-        (eligible, reach): (Eligible, Reach),
-        wanted: &TargetRef,
+        eligible: Eligible,
+        reach: Reach,
         found: Result<Identity, LookupError>,
         now: Timestamp,
     ) -> Answer<Admission> {
-        let completed = match found.map(|found| Self::vet(found, wanted)) {
-            Ok(Ok(found)) => {
+        let completed = match found {
+            Ok(found) if found.key() == eligible.actor().key() => {
                 { eligible.with_actor_facts(&*self.policy, found, now) }.map_err(Refusal::from)
             }
-            Ok(Err(wrong)) => Err(wrong),
+            Ok(_) => Err(wrong_person()),
             Err(error) => match error.kind() {
                 LookupErrorKind::Unavailable => Err(Refusal::Unavailable(error)),
                 LookupErrorKind::Ambiguous => Err(eligible.refuse("actor_ambiguous").into()),
@@ -327,14 +326,6 @@ impl Gate {
         })
     }
 
-    /// A directory that gives somebody else than it was asked for is broken.
-    fn vet(found: Identity, wanted: &TargetRef) -> Result<Identity, Refusal> {
-        if fits(&found, wanted) {
-            return Ok(found);
-        }
-        Err(Refusal::Unavailable(LookupError::unavailable(WRONG_PERSON)))
-    }
-
     fn decide(&self, eligible: Eligible, target: Identity, now: Timestamp) -> Admission {
         let tenant = match target.tenant() {
             Some(_) => None,
@@ -346,6 +337,11 @@ impl Gate {
         };
         Ok(eligible.decide(&*self.policy, target, now)?)
     }
+}
+
+/// A directory that gives somebody else than it was asked for is broken.
+fn wrong_person() -> Refusal {
+    Refusal::Unavailable(LookupError::unavailable(WRONG_PERSON))
 }
 
 fn fits(found: &Identity, wanted: &TargetRef) -> bool {

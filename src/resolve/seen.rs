@@ -7,14 +7,16 @@ pub(crate) struct Seen {
     /// Headers of ours, or twins of them.
     pub(super) headers: bool,
     pub(super) cookies: bool,
-    /// A claim that somebody reads, or a strategy that reads whatever it likes.
-    pub(super) others: bool,
+    /// Claims that say something here.
+    pub(super) claims: bool,
+    /// A strategy that reads whatever it likes.
+    pub(super) anything: bool,
 }
 
 impl Seen {
     /// Whether no strategy can have anything to say.
     pub(crate) fn asks_nothing(self) -> bool {
-        !(self.headers || self.cookies || self.others)
+        !(self.headers || self.cookies || self.claims || self.anything)
     }
 }
 
@@ -23,7 +25,8 @@ impl Default for Seen {
         Self {
             headers: true,
             cookies: true,
-            others: true,
+            claims: true,
+            anything: true,
         }
     }
 }

@@ -183,7 +183,8 @@ impl Settlement {
         Ok(Seen {
             headers: self.own.check(headers)?,
             cookies: self.cookies.iter().any(|name| cookie(name)),
-            others: tells || self.reads_anything,
+            claims: tells,
+            anything: self.reads_anything,
         })
     }
 
@@ -262,7 +263,7 @@ impl Settlement {
         headers: &HeaderMap,
         seen: Seen,
     ) -> Result<(), ResolveError> {
-        if self.tells(claims) {
+        if seen.claims {
             self.leave_no_claim_unread(found.as_deref(), claims)?;
         }
         if !seen.headers {
