@@ -174,6 +174,9 @@ fn a_policy_that_asks_nothing_of_the_actor_is_refused() {
         reason().except(policy::in_group("interns").and(policy::target_in_group("admins"))),
         reason().except(policy::takes_group(["desk"])),
         reason().except(policy::deny_all()),
+        reason().except(policy::machines(["bot"])),
+        reason().except(policy::vouched_by(ISSUER)),
+        !policy::pairs([]),
     ] {
         let built = whole(policy.clone()).build();
         assert!(

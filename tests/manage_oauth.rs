@@ -466,6 +466,20 @@ async fn a_token_that_has_expired_ends_the_grant_behind_it() {
 }
 
 #[tokio::test]
+async fn a_token_without_a_grant_that_has_expired_is_revoked_already() {
+    let api = Api::start().await;
+    let order = [("grant_type", "client_credentials"), ("audience", AUDIENCE)];
+    let client = token(&api, &order).await;
+    let client = client.body["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(revoke(&api, "tickets", &client).await.0, 400, "it counts");
+    api.desk.clock.advance(Duration::from_secs(2 * 3600));
+    for asking in ["tickets", "plain"] {
+        assert_eq!(revoke(&api, asking, &client).await, (200, None));
+    }
+    assert!(api.desk.events(EventName::Denied).is_empty());
+}
+
+#[tokio::test]
 async fn who_revokes_a_token() {
     let api = Api::start().await;
     let (minted, _) = api.begin(&api.carol(), json!({})).await;

@@ -41,7 +41,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let bound = tokio::net::TcpListener::bind(address).await;
+    let listener = bound.map_err(|e| format!("{address}: {e}; `--port 0` takes a free port"))?;
     let url = format!("http://{}", listener.local_addr()?);
 
     let folder = std::env::temp_dir();

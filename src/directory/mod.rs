@@ -85,8 +85,9 @@ pub trait Directory: Send + Sync {
     /// like a missing right; [`LookupErrorKind::Unavailable`] is a fault, and the request fails.
     fn find(&self, target: &TargetRef) -> Answer<Result<Identity, LookupError>>;
 
-    /// Finds the person with that key; asked for actors. By default it is [`find`](Self::find), by `sub`: a directory
-    /// that need not keep the reference is quicker here.
+    /// Finds the person with that key; asked for actors. By default it is [`find`](Self::find), by `sub`, and it must
+    /// say the same: it is there for a directory that is quicker where it need not keep the reference. One around
+    /// another can leave it out.
     ///
     /// # Errors
     ///

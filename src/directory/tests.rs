@@ -167,6 +167,24 @@ fn the_cache_holds_people_until_their_time_is_over() {
 }
 
 #[test]
+fn a_person_is_found_by_its_key_as_by_its_sub() {
+    let inner = Counted::default();
+    inner.users.insert(alice());
+    let stranger = Identity::new(ISSUER, "mallory-sub");
+    let users: Arc<dyn Directory> = Arc::new(cached(inner.clone()));
+    let person = |users: &dyn Directory, of: &Identity| users.find_person(of.key()).try_now();
+    for _ in 0..2 {
+        assert_eq!(person(&users, &alice()).unwrap().ok(), Some(alice()));
+    }
+    assert_eq!(inner.asked(), 1, "what wraps it is asked, and remembers");
+    for users in [&users as &dyn Directory, &inner.users] {
+        assert_eq!(person(users, &alice()).unwrap().ok(), Some(alice()));
+        let missing = person(users, &stranger).unwrap();
+        assert_eq!(missing.map_err(|e| e.kind()), NOT_FOUND);
+    }
+}
+
+#[test]
 fn the_cache_holds_neither_misses_nor_errors_nor_the_disabled() {
     let inner = Counted::default();
     let users = cached(inner.clone());

@@ -131,16 +131,19 @@ impl ImpersonationLayer {
         self.said_by(read, parts).await
     }
 
-    /// As [`read_token`](Self::read_token); of a token that has expired, what it said while it counted. For who
-    /// ends what stands behind it.
-    pub(crate) async fn read_token_to_end(
+    /// What a token that has expired said while it counted. For who ends what stands behind it.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_token`](Self::read_token).
+    pub(crate) async fn read_expired_token(
         &self,
         token: &str,
         parts: &Parts,
         now: Timestamp,
     ) -> Result<Option<(Verified<Claims>, Option<Requested>)>, Rejection> {
         let authenticator = &self.config.authenticator;
-        let read = authenticator.authenticate_to_end(token, now).await;
+        let read = authenticator.authenticate_expired(token, now).await;
         self.said_by(read, parts).await
     }
 

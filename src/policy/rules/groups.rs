@@ -148,7 +148,8 @@ impl Policy for Pinned {
 
     fn asks_of_actor(&self) -> Asks {
         match self.leaf {
-            Leaf::ActorIn(_) | Leaf::Machine(_) => Asks::ALWAYS,
+            Leaf::ActorIn(_) => Asks::ALWAYS,
+            Leaf::Machine(_) => Asks::TO_ALLOW,
             Leaf::TargetIn(_) => Asks::NEVER,
         }
     }

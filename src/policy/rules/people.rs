@@ -61,9 +61,13 @@ pub fn from_issuer(issuer: impl Into<Box<str>>) -> Rule {
 /// decided when it exchanged the token. It says yes to every actor whom that issuer names in `act`,
 /// so keep it to issuers that decide themselves. The bearer of a plain token is not vouched for.
 pub fn vouched_by(issuer: impl Into<Box<str>>) -> Rule {
-    leaf_at("vouched_by", issuer.into(), |attempt, issuer| {
+    let vouches = |attempt: &Attempt<'_>, issuer: &str| {
         !attempt.has_own_token() && attempt.voucher() == issuer
-    })
+    };
+    asking(
+        Asks::TO_ALLOW,
+        leaf_at("vouched_by", issuer.into(), vouches),
+    )
 }
 
 /// The actor is of the tenant.
@@ -95,7 +99,7 @@ pub fn actor_enabled() -> Rule {
 /// Actor and target are one of these pairs.
 pub fn pairs(pairs: impl IntoIterator<Item = (IdentityKey, IdentityKey)>) -> Rule {
     let pairs: Vec<_> = pairs.into_iter().collect();
-    leaf("pairs", move |attempt| {
+    let are_one = move |attempt: &Attempt<'_>| {
         let mut targets = pairs
             .iter()
             .filter(|(actor, _)| actor == attempt.actor().key());
@@ -103,7 +107,8 @@ pub fn pairs(pairs: impl IntoIterator<Item = (IdentityKey, IdentityKey)>) -> Rul
             Some(target) => Some(targets.any(|(_, wanted)| wanted == target.key())),
             None => targets.next().map_or(Some(false), |_| None),
         }
-    })
+    };
+    asking(Asks::TO_ALLOW, leaf("pairs", are_one))
 }
 
 /// The actor stands higher than the target: nobody acts as somebody of the same or a higher rank.

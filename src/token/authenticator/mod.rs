@@ -85,22 +85,18 @@ impl Authenticator {
         }
     }
 
-    /// As [`authenticate`](Self::authenticate); of a token that has expired, what it said while it counted. For who
-    /// ends what stands behind a token, and for nobody else.
+    /// Judges a token that has expired by the last second in which it counted. For who ends what stands behind it,
+    /// and for nobody else.
     #[cfg(feature = "manage")]
-    pub(crate) async fn authenticate_to_end(
+    pub(crate) async fn authenticate_expired(
         &self,
         token: &str,
         now: Timestamp,
     ) -> Result<Verified<Claims>, TokenError> {
-        match self.authenticate(token, now).await {
-            Err(error) if error.kind() == TokenErrorKind::Expired => {
-                match self.0.last_second(token).filter(|then| *then < now) {
-                    Some(then) => self.authenticate(token, then).await,
-                    None => Err(error),
-                }
-            }
-            done => done,
+        let last = self.0.last_second(token).filter(|then| *then < now);
+        match last {
+            Some(then) => self.authenticate(token, then).await,
+            None => self.authenticate(token, now).await,
         }
     }
 

@@ -200,7 +200,8 @@ impl Issuer {
 
     /// Takes the tenant from a claim of each token; absent or blank, it is unknown. It must be a claim that nobody can
     /// write for himself: of a Cognito pool an attribute that no app client may write, or what a pre-token trigger adds.
-    /// Cognito's access tokens have no attributes but by such a trigger.
+    /// Cognito's access tokens have no attributes but by such a trigger. The same holds for what the trigger copies, and
+    /// for where a directory takes the tenant from.
     pub fn tenant_claim(mut self, name: impl Into<String>) -> Self {
         self.tenant = TenantSetting::Claim(name.into());
         self
