@@ -397,6 +397,37 @@ const MOODS: [Mood; 5] = [
     Mood::PanicsLater,
 ];
 
+/// A fake for a fault: a directory that takes somebody else for the actor.
+#[tokio::test]
+async fn a_directory_that_gives_somebody_else_for_the_actor_neither_lets_through_nor_ends() {
+    let desk = Desk::new();
+    let (users, errs) = (desk.users.clone(), Arc::new(AtomicUsize::new(0)));
+    let told = Arc::clone(&errs);
+    let directory = move |wanted: &TargetRef| -> Answer<Result<Identity, LookupError>> {
+        match wanted.as_subject() {
+            Some("carol") if told.load(Ordering::SeqCst) > 0 => {
+                Answer::now(Ok(person("eve", &["support"])))
+            }
+            _ => users.find(wanted),
+        }
+    };
+    let api = Api::at(
+        desk,
+        Grants::new(grant::memory()),
+        |builder| builder.directory(directory),
+        |manage| manage,
+    )
+    .await;
+    let (minted, id) = api.begin(&api.carol(), json!({})).await;
+    assert_eq!(api.get("/me", &minted).await.status, 200);
+    errs.store(1, Ordering::SeqCst);
+    let seen = api.get("/me", &minted).await;
+    assert_eq!((seen.status.as_u16(), seen.ran), (503, false), "{seen:?}");
+    errs.store(0, Ordering::SeqCst);
+    assert!(shop::grant(&api, &id).await.state().end.is_none());
+    assert_eq!(api.get("/me", &minted).await.status, 200);
+}
+
 /// What goes on without anybody who could say whether it may: not for long, and an end counts all the same.
 #[tokio::test]
 async fn incident_a8_a_directory_that_says_nothing_holds_up_no_end() {

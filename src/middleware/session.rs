@@ -51,6 +51,7 @@ impl Session {
 
     /// Asks the sink to take the event.
     pub(super) fn write(&mut self) -> Answer<Result<Recorded, AuditError>> {
+        self.stamp();
         let _entered = (enter_span(&self.span), stamp::lend(&mut self.stamp));
         self.open.write()
     }

@@ -2,9 +2,10 @@
 //!
 //! A policy is pure and denies by default. It is asked twice: first about the actor alone, before
 //! anything is looked up, and once more when the directory told what it knows of it and something had
-//! been unknown; then about the pair. The first step refuses whom the policy denies, the second lets through only whom it allows;
-//! in between, whatever is not known yet is [`Ruling::Unknown`]. What would lift a denial (a reason,
-//! a fresh login) is told in the first step only: in the second it would tell that a target exists.
+//! been unknown; then about the pair. The first step refuses whom the policy denies, the second lets
+//! through only whom it allows; in between, whatever is not known yet is [`Ruling::Unknown`]. What
+//! would lift a denial (a reason, a fresh login) is told in the first step only: in the second it
+//! would tell that a target exists.
 //!
 //! Rules are combined with `and`, `or`, `except` and `not`, in Kleene's logic: a rule that needs an
 //! unknown fact is unknown, and so is its negation, so that a fact nobody knows never allows. Put
